@@ -1,0 +1,21 @@
+"""The kernels as generalized ufuncs, from the build for this processor's instruction set."""
+
+from typing import TYPE_CHECKING
+
+from matgrad._native import chosen, load
+
+if TYPE_CHECKING:
+    from matgrad._native import linalg as kernels
+else:
+    kernels = load(chosen())
+
+adjugate = kernels.adjugate
+det = kernels.det
+det_and_gradient = kernels.det_and_gradient
+inv = kernels.inv
+quadratic_trace = kernels.quadratic_trace
+quadratic_trace_and_gradient = kernels.quadratic_trace_and_gradient
+slogdet = kernels.slogdet
+slogdet_and_gradient = kernels.slogdet_and_gradient
+trace = kernels.trace
+trace_product = kernels.trace_product

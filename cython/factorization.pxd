@@ -1,0 +1,309 @@
+"""Groups of square matrices: determinant, its logarithm and their gradients.
+
+A group is W matrices, one a lane: packed, factored once (closed.pxd for n <= 4, elimination.pxd
+above), its results written. A lane whose pivots or results are out of the ordinary (zero, tiny or
+infinite pivots, entries that are not finite) is done again by plain.pxd from its matrix in memory and
+put back in its place; the decision looks at that lane alone, so no result depends on the others.
+
+Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns what is
+to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a finite matrix
+has an infinite result.
+"""
+
+from libc.math cimport INFINITY, M_LN2, NAN, fabs, isinf, isnan, log
+from libc.stdint cimport int64_t
+
+from closed cimport closed_adjugate, closed_determinant, closed_inverse
+from elimination cimport eliminate, finish, parity, workspace
+from lanes cimport (
+    VD, absolute, both, broadcast, complement, either, element, equal, greater, lane, load_lanes,
+    mask_bits, set_element, split_exponent, store_lanes, times_power_of_two, vd, vf, width, zero_where,
+)
+from pack cimport MOST_LANES, pack, read, real, unpack, unpack_permuted
+from plain cimport (
+    FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor,
+)
+from twofold cimport twofold
+
+cdef enum:
+    CLOSED = 4          # the largest n with a closed form
+
+
+cdef struct request:
+    # What a gufunc computes, in the order of its outputs.
+    bint det
+    bint slogdet
+    int gradient        # GRADIENT_...
+    bint transposed     # the matrix among the outputs is the gradient transposed: inv, adjugate
+
+
+cdef struct group:
+    # W matrices in memory: where each one and each of its results lies, the strides in bytes.
+    int count
+    Py_ssize_t n
+    const char *matrices[MOST_LANES]
+    Py_ssize_t row_stride
+    Py_ssize_t column_stride
+    char *first[MOST_LANES]         # det, or the sign
+    char *second[MOST_LANES]        # log|det|
+    char *gradients[MOST_LANES]
+    Py_ssize_t gradient_row_stride
+    Py_ssize_t gradient_column_stride
+
+
+# ---- n <= 4 ----------------------------------------------------------------------------------
+
+cdef inline int closed_group(real like, const request *asked, group *g) noexcept nogil:
+    """One group of VD matrices; float32 is widened on the way in, rounded on the way out."""
+    cdef vd x[CLOSED * CLOSED]
+    cdef vd gradient[CLOSED * CLOSED]
+    cdef vd exponent
+    cdef twofold det
+    cdef int n = <int> g.n, status = FINE
+    load_group(like, g, x)
+    if asked.det or asked.slogdet:
+        det.high = exponent = broadcast(1.0, x[0])
+        det.low = exponent = broadcast(0.0, x[0])
+        if n > 0:
+            det = closed_determinant(x, n, &exponent)
+        status |= write_values(like, asked, g, det.high, det.low, exponent)
+    if asked.gradient and n > 0:
+        if asked.gradient == GRADIENT_OF_DET:
+            closed_adjugate(x, n, gradient)
+        else:
+            closed_inverse(x, n, gradient)
+        status |= inspect(like, x, gradient, n * n, g.count)
+        if asked.transposed:
+            transpose_lanes(gradient, n)
+        store_group(like, g, gradient)
+    return status
+
+
+cdef inline void load_group(real like, group *g, vd *x) noexcept nogil:
+    cdef Py_ssize_t i, j
+    if real is double:
+        pack(x, g.matrices, g.n, g.n, g.row_stride, g.column_stride)
+    else:
+        for i in range(g.n):
+            for j in range(g.n):
+                x[i * g.n + j] = load_lanes(
+                    like, g.matrices, i * g.row_stride + j * g.column_stride, x[0])
+
+
+cdef inline void store_group(real like, group *g, const vd *gradient) noexcept nogil:
+    cdef Py_ssize_t i, j
+    if real is double:
+        unpack(gradient, g.gradients, g.count, g.n, g.n,
+               g.gradient_row_stride, g.gradient_column_stride)
+    else:
+        for i in range(g.n):
+            for j in range(g.n):
+                store_lanes(
+                    like, g.gradients, i * g.gradient_row_stride + j * g.gradient_column_stride,
+                    g.count, gradient[i * g.n + j])
+
+
+cdef inline void transpose_lanes(vd *x, int n) noexcept nogil:
+    cdef int i, j
+    for i in range(n):
+        for j in range(i):
+            x[i * n + j], x[j * n + i] = x[j * n + i], x[i * n + j]
+
+
+cdef inline int inspect(
+    real like, const vd *x, const vd *result, int entries, int count
+) noexcept nogil:
+    """What to raise: nothing in the ordinary case, which costs one comparison an entry."""
+    cdef vd fine = equal(result[0], result[0])
+    cdef int i, l, status = FINE
+    cdef bint nan, inf
+    for i in range(entries):
+        fine = both(fine, complement(out_of_range(like, result[i])))
+    if mask_bits(fine) == (1 << VD) - 1:
+        return FINE
+    for l in range(count):
+        nan = inf = False
+        for i in range(entries):
+            if element(x + i, l) - element(x + i, l) != 0:
+                break
+            nan = nan or isnan(element(result + i, l))
+            inf = inf or fabs(element(result + i, l)) >= limit(like)
+        else:
+            status |= (INVALID if nan else FINE) | (OVERFLOWED if inf else FINE)
+    return status
+
+
+# ---- n > 4 -----------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t lanes_needed(Py_ssize_t n) noexcept nogil:
+    """Lane vectors of memory that `elimination_group` works in."""
+    return 2 * n * n + 2 * n + workspace(n)
+
+
+cdef inline Py_ssize_t careful_doubles(Py_ssize_t n) noexcept nogil:
+    """Doubles of memory that the careful path works in."""
+    return 2 * n * n + 2 * n
+
+
+cdef inline int elimination_group(
+    lane *memory, double *careful_memory, const request *asked, group *g
+) noexcept nogil:
+    """One group of W matrices in lanes of their own precision."""
+    cdef Py_ssize_t n = g.n, k
+    cdef lane *a = memory
+    cdef lane *scratch = a + n * n
+    cdef lane *pivots = scratch + n * n
+    cdef lane *order = pivots + n
+    cdef lane *work = order + n
+    cdef lane mantissa, exponent, last, strange, zero, one
+    cdef int status = FINE
+    pack(a, g.matrices, n, n, g.row_stride, g.column_stride)
+    zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
+    eliminate(a, n, asked.gradient != GRADIENT_NONE, pivots, order, work)
+    last = pivots[n - 1]
+    strange = unusual(pivots, n, asked.gradient != GRADIENT_NONE)
+    mantissa, exponent = parity(order, n), zero
+    for k in range(n - 1):
+        multiply_lanes(pivots[k], &mantissa, &exponent)
+    if asked.gradient == GRADIENT_OF_LOGDET:
+        finish(a, n, order[n - 1], one, one / last, work)
+    elif asked.gradient == GRADIENT_OF_DET:
+        finish(a, n, order[n - 1], last, one, work)
+        scale(a, n * n, mantissa, exponent)
+    if asked.gradient:
+        strange = either(strange, not_finite(a, n * n))
+    multiply_lanes(last, &mantissa, &exponent)
+    if mask_bits(strange):
+        status = redo_lanes(mask_bits(strange), careful_memory, asked, g, a, order,
+                            &mantissa, &exponent)
+    if lane is vd:
+        status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
+    else:
+        status |= write_values(<float> 0, asked, g, mantissa, zero, exponent)
+    if asked.transposed:
+        unpack_permuted(a, order, g.gradients, g.count, n, g.gradient_row_stride,
+                        g.gradient_column_stride, <char *> scratch, <int *> work)
+    elif asked.gradient:
+        unpack_permuted(a, order, g.gradients, g.count, n, g.gradient_column_stride,
+                        g.gradient_row_stride, <char *> scratch, <int *> work)
+    return status
+
+
+cdef inline lane unusual(const lane *pivots, Py_ssize_t n, bint gradient) noexcept nogil:
+    """Where a pivot before the last is tiny (if `gradient`, zero, too) or any is not finite."""
+    cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, small
+    cdef lane tiny = broadcast(1e-270 if lane is vd else 1e-30, zero)
+    cdef Py_ssize_t k
+    for k in range(n - 1):
+        small = greater(tiny, absolute(pivots[k]))
+        strange = either(strange, small if gradient else zero_where(equal(pivots[k], zero), small))
+    return either(strange, not_finite(pivots, n))
+
+
+cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
+    cdef lane zero = broadcast(0.0, x[0]), poison = zero
+    cdef Py_ssize_t i
+    for i in range(count):
+        poison = poison + x[i] * zero
+    return complement(equal(poison, zero))
+
+
+cdef inline void multiply_lanes(lane x, lane *mantissa, lane *exponent) noexcept nogil:
+    """mantissa 2^exponent times x, out of reach of over- and underflow."""
+    cdef lane e, f
+    x = split_exponent(x, &e)
+    mantissa[0] = split_exponent(mantissa[0] * x, &f)
+    exponent[0] = exponent[0] + e + f
+
+
+cdef inline void scale(lane *x, Py_ssize_t count, lane mantissa, lane exponent) noexcept nogil:
+    """x times mantissa 2^exponent; in one multiplication if the factor and all products fit."""
+    cdef lane factor = times_power_of_two(mantissa, exponent)
+    cdef lane limit = broadcast(400.0 if lane is vd else 40.0, factor)
+    cdef Py_ssize_t i
+    if mask_bits(greater(absolute(exponent), limit)):
+        for i in range(count):
+            x[i] = times_power_of_two(x[i] * mantissa, exponent)
+    else:
+        for i in range(count):
+            x[i] = x[i] * factor
+
+
+cdef inline int redo_lanes(
+    unsigned int lanes, double *memory, const request *asked, group *g,
+    lane *a, lane *order, lane *mantissa, lane *exponent
+) noexcept nogil:
+    """Put the careful path's results where `elimination_group` left its own."""
+    cdef Py_ssize_t n = g.n, i, j
+    cdef double *x = memory
+    cdef double *gradient = x + n * n
+    cdef double value
+    cdef int64_t e
+    cdef int l, status = FINE
+    for l in range(g.count):
+        if not lanes >> l & 1:
+            continue
+        for i in range(n):
+            for j in range(n):
+                x[i * n + j] = read(g.matrices[l] + i * g.row_stride + j * g.column_stride, a[0])
+        status |= factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient, &value, &e)
+        set_element(mantissa, l, value)
+        set_element(exponent, l, <double> e)
+        for i in range(n if asked.gradient else 0):
+            set_element(order + i, l, <double> i)
+            for j in range(n):
+                set_element(a + i * n + j, l, gradient[j * n + i])
+                if isinf(element(a + i * n + j, l)) and not isinf(gradient[j * n + i]):
+                    status |= OVERFLOWED
+    return status
+
+
+# ---- values ----------------------------------------------------------------------------------
+
+cdef inline int write_values(
+    real like, const request *asked, group *g, lane mantissa, lane low, lane exponent
+) noexcept nogil:
+    """det = mantissa 2^exponent (plus low, for the logarithm) to the outputs that are asked for."""
+    cdef lane value = mantissa, zero = broadcast(0.0, mantissa), over
+    if asked.slogdet:
+        write_logarithms(like, g, mantissa, low, exponent)
+    if not asked.det:
+        return FINE
+    if mask_bits(complement(equal(exponent, zero))):
+        value = times_power_of_two(mantissa, exponent)
+    store_lanes(like, g.first, 0, g.count, value)
+    over = both(out_of_range(like, value), equal(mantissa * zero, zero))
+    return OVERFLOWED if mask_bits(over) else FINE
+
+
+cdef inline void write_logarithms(
+    real like, group *g, lane mantissa, lane low, lane exponent
+) noexcept nogil:
+    cdef lane value = times_power_of_two(mantissa, exponent)
+    cdef double det, m
+    cdef int l
+    for l in range(g.count):
+        det, m = element(&value, l), element(&mantissa, l)
+        (<real *> g.first[l])[0] = <real> (0.0 if m == 0 else NAN if isnan(m) else 1.0 if m > 0 else -1.0)
+        if fabs(element(&exponent, l)) < 100:
+            (<real *> g.second[l])[0] = <real> (log(fabs(det)) + correction(element(&low, l), m))
+        else:
+            (<real *> g.second[l])[0] = <real> (log(fabs(m)) + element(&exponent, l) * M_LN2)
+
+
+cdef inline double correction(double low, double high) noexcept nogil:
+    """log(high + low) - log(high)."""
+    return 0.0 if low == 0 or isinf(high) else low / high
+
+
+cdef inline double limit(real like) noexcept nogil:
+    """The least magnitude that is infinite in memory."""
+    if real is double:
+        return INFINITY
+    else:
+        return 3.4028235677973366e38    # half an ulp above the largest float
+
+
+cdef inline lane out_of_range(real like, lane value) noexcept nogil:
+    """Where a value becomes infinite in memory, or is NaN."""
+    return complement(greater(broadcast(limit(like), value), absolute(value)))

@@ -1,0 +1,304 @@
+/* Vectors of lanes, one matrix a lane: the types and primitives on which the kernels are written.
+ *
+ * A `vd` holds VD doubles and a `vf` VF floats in MATGRAD_VECTOR_BYTES bytes, by the vector extension
+ * that GCC and Clang share, so one source serves SSE, AVX2, AVX-512 and NEON. A mask is a lane vector,
+ * too, with all bits set where the condition holds and none elsewhere; an index is a lane vector of
+ * whole numbers (exact up to 2^24 in a float). One type for all three keeps the kernels generic, and
+ * the compiler turns masks into mask registers where the processor has them. Intrinsics stand only
+ * where the extension has no word for the operation: fused multiply-add, gather, movemask.
+ *
+ * Rejected: std::simd (not in GCC 12), one class a type with operators (Cython would need every
+ * operator declared twice), integer vectors for masks (a second fused type, paired with the first). */
+#ifndef MATGRAD_LANES_H
+#define MATGRAD_LANES_H
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+typedef double vd __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
+typedef float vf __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
+
+/* Zeros of either type, for the parameters called `like`. */
+static const vd DOUBLES = {};
+static const vf FLOATS = {};
+
+enum { VD = MATGRAD_VECTOR_BYTES / 8, VF = MATGRAD_VECTOR_BYTES / 4 };
+
+namespace matgrad {
+
+template <class V> struct traits;
+template <> struct traits<vd> {
+    typedef double scalar;
+    typedef int64_t bits __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
+    static constexpr int width = VD, precision = 52, bias = 1023, exponents = 0x7ff;
+    static constexpr double magic = 4503599627370496.0; /* 2^52: its low bits count in ones */
+};
+template <> struct traits<vf> {
+    typedef float scalar;
+    typedef int32_t bits __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
+    static constexpr int width = VF, precision = 23, bias = 127, exponents = 0xff;
+    static constexpr float magic = 8388608.0f; /* 2^23 */
+};
+template <class V> using scalar = typename traits<V>::scalar;
+template <class V> using bits = typename traits<V>::bits;
+
+} // namespace matgrad
+
+/* ---- constants, single lanes ---------------------------------------------------------------- */
+
+template <class V> static inline V broadcast(double value, V) {
+    return (matgrad::scalar<V>)value - V{}; /* x - 0 is x, also for -0 */
+}
+template <class V> static inline double element(const V *lanes, ptrdiff_t i) {
+    return ((const matgrad::scalar<V> *)lanes)[i];
+}
+template <class V> static inline void set_element(V *lanes, ptrdiff_t i, double value) {
+    ((matgrad::scalar<V> *)lanes)[i] = (matgrad::scalar<V>)value;
+}
+
+/* ---- masks ------------------------------------------------------------------------------------ */
+
+template <class V> static inline V greater(V a, V b) { return (V)(a > b); }
+template <class V> static inline V equal(V a, V b) { return (V)(a == b); }
+template <class V> static inline V both(V m, V n) {
+    return (V)((matgrad::bits<V>)m & (matgrad::bits<V>)n);
+}
+template <class V> static inline V either(V m, V n) {
+    return (V)((matgrad::bits<V>)m | (matgrad::bits<V>)n);
+}
+template <class V> static inline V differ(V m, V n) {
+    return (V)((matgrad::bits<V>)m ^ (matgrad::bits<V>)n);
+}
+template <class V> static inline V complement(V m) { return (V)(~(matgrad::bits<V>)m); }
+template <class V> static inline V zero_where(V m, V a) {
+    return (V)(~(matgrad::bits<V>)m & (matgrad::bits<V>)a);
+}
+template <class V> static inline V select(V mask, V a, V b) {
+    return ((matgrad::bits<V>)mask < 0) ? a : b;
+}
+template <class V> static inline V not_a_number(V a) { return (V)(a != a); }
+template <class V> static inline V absolute(V a) { return zero_where(broadcast(-0.0, a), a); }
+
+/* One bit a lane: set where the mask is. */
+static inline unsigned mask_bits(vd m) {
+#if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
+    return _mm512_movepi64_mask((__m512i)m);
+#elif defined(__AVX2__) && MATGRAD_VECTOR_BYTES == 32
+    return _mm256_movemask_pd((__m256d)m);
+#else
+    unsigned set = 0;
+    for (int l = 0; l < VD; l++) set |= (unsigned)(((matgrad::bits<vd>)m)[l] < 0) << l;
+    return set;
+#endif
+}
+static inline unsigned mask_bits(vf m) {
+#if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
+    return _mm512_movepi32_mask((__m512i)m);
+#elif defined(__AVX2__) && MATGRAD_VECTOR_BYTES == 32
+    return _mm256_movemask_ps((__m256)m);
+#else
+    unsigned set = 0;
+    for (int l = 0; l < VF; l++) set |= (unsigned)(((matgrad::bits<vf>)m)[l] < 0) << l;
+    return set;
+#endif
+}
+
+/* ---- arithmetic ------------------------------------------------------------------------------- */
+
+/* a*b + c and c - a*b, rounded once where the instruction set has it (v2 rounds twice). */
+static inline vd multiply_add(vd a, vd b, vd c) {
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+    return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__FMA__) && MATGRAD_VECTOR_BYTES == 32
+    return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__aarch64__)
+    return (vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+    return a * b + c;
+#endif
+}
+static inline vf multiply_add(vf a, vf b, vf c) {
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__) && MATGRAD_VECTOR_BYTES == 32
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+template <class V> static inline V subtract_product(V c, V a, V b) { return multiply_add(-a, b, c); }
+
+#if defined(__FMA__) || defined(__aarch64__)
+/* The rounding error of p = a*b, exactly. */
+template <class V> static inline V product_error(V a, V b, V p) { return multiply_add(a, b, -p); }
+#else
+/* Without a fused operation: Dekker's product with Veltkamp's splitting (doubles only). */
+static inline vd upper_half(vd a) {
+    vd c = a * 134217729.0; /* 2^27 + 1 */
+    return c - (c - a);
+}
+static inline vd product_error(vd a, vd b, vd p) {
+    vd a1 = upper_half(a), a2 = a - a1, b1 = upper_half(b), b2 = b - b1;
+    return a2 * b2 - (((p - a1 * b1) - a2 * b1) - a1 * b2);
+}
+#endif
+
+/* x = mantissa * 2^exponent with 1 <= |mantissa| < 2; zero, infinities and NaN are their own
+ * mantissa, with exponent 0. */
+template <class V> static inline V split_exponent(V x, V *exponent) {
+    typedef matgrad::traits<V> T;
+    typedef matgrad::bits<V> B;
+    typedef matgrad::scalar<V> S;
+    const S lift = T::magic * T::magic;
+    B small = absolute(x) < (V{} + (S)(1 / T::magic / T::magic));
+    V y = small ? x * lift : x;
+    B biased = ((B)y >> T::precision) & (B{} + T::exponents);
+    V e = (V)(biased | (B)(V{} + (S)T::magic)) - ((S)T::magic + T::bias);
+    e -= small ? V{} + (S)(2 * T::precision) : V{};
+    B special = (biased == 0) | (biased == T::exponents);
+    B one = (B)(V{} + (S)1);
+    B keep = (B{} + 1) << T::precision; /* mantissa bits and sign, exponent of one */
+    V m = (V)(((B)y & ~((B{} + T::exponents) * keep)) | one);
+    *exponent = special ? V{} : e;
+    return special ? x : m;
+}
+
+/* 2^k for a whole number k in the exponent range. */
+template <class V> static inline V power_of_two(V k) {
+    typedef matgrad::traits<V> T;
+    return (V)((matgrad::bits<V>)(k + ((matgrad::scalar<V>)T::magic + T::bias)) << T::precision);
+}
+
+/* x * 2^e for any whole number e, in three steps, each of them in range. */
+template <class V> static inline V times_power_of_two(V x, V e) {
+    const V most = V{} + (matgrad::scalar<V>)(matgrad::traits<V>::bias - 2);
+    for (int step = 0; step < 3; step++) {
+        V k = e > most ? most : (e < -most ? -most : e);
+        x *= power_of_two(k);
+        e -= k;
+    }
+    return x;
+}
+
+/* ---- moving lanes ----------------------------------------------------------------------------- */
+
+/* Lane l of the result is lane l of base[index[l] * pitch]. */
+static inline vd gather(const vd *base, vd index, ptrdiff_t pitch) {
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+    __m256i row = _mm512_cvttpd_epi32((__m512d)index);
+    __m256i at = _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32((int)pitch * VD)),
+                                  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return (vd)_mm512_i32gather_pd(at, base, 8);
+#elif defined(__AVX2__) && MATGRAD_VECTOR_BYTES == 32
+    __m128i row = _mm256_cvttpd_epi32((__m256d)index);
+    __m128i at = _mm_add_epi32(_mm_mullo_epi32(row, _mm_set1_epi32((int)pitch * VD)),
+                               _mm_setr_epi32(0, 1, 2, 3));
+    return (vd)_mm256_i32gather_pd((const double *)base, at, 8);
+#else
+    vd out;
+    for (int l = 0; l < VD; l++) out[l] = base[(ptrdiff_t)index[l] * pitch][l];
+    return out;
+#endif
+}
+static inline vf gather(const vf *base, vf index, ptrdiff_t pitch) {
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+    __m512i row = _mm512_cvttps_epi32((__m512)index);
+    __m512i at = _mm512_add_epi32(
+        _mm512_mullo_epi32(row, _mm512_set1_epi32((int)pitch * VF)),
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    return (vf)_mm512_i32gather_ps(at, base, 4);
+#elif defined(__AVX2__) && MATGRAD_VECTOR_BYTES == 32
+    __m256i row = _mm256_cvttps_epi32((__m256)index);
+    __m256i at = _mm256_add_epi32(_mm256_mullo_epi32(row, _mm256_set1_epi32((int)pitch * VF)),
+                                  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return (vf)_mm256_i32gather_ps((const float *)base, at, 4);
+#else
+    vf out;
+    for (int l = 0; l < VF; l++) out[l] = base[(ptrdiff_t)index[l] * pitch][l];
+    return out;
+#endif
+}
+
+namespace matgrad {
+
+/* One stage of the butterfly: exchange the off-diagonal blocks of size S of rows i and i + S. */
+template <int S, class V, int... L>
+static inline void exchange(V &a, V &b, std::integer_sequence<int, L...>) {
+    constexpr int W = traits<V>::width;
+    V upper = __builtin_shufflevector(a, b, ((L & S) ? L - S + W : L)...);
+    V lower = __builtin_shufflevector(a, b, ((L & S) ? L + W : L + S)...);
+    a = upper;
+    b = lower;
+}
+template <int S, class V> static inline void stages(V *t) {
+    constexpr int W = traits<V>::width;
+    if constexpr (S < W) {
+#pragma GCC unroll 16
+        for (int i = 0; i < W; i++)
+            if (!(i & S)) exchange<S>(t[i], t[i + S], std::make_integer_sequence<int, W>());
+        stages<2 * S>(t);
+    }
+}
+
+} // namespace matgrad
+
+/* The square of lanes t, transposed in registers: W log2(W) shuffles. */
+template <class V> static inline void transpose(V *t) { matgrad::stages<1>(t); }
+
+template <class V> static inline V load(const char *from, V) {
+    V out;
+    memcpy(&out, from, sizeof(V));
+    return out;
+}
+template <class V> static inline void store(char *to, V value) { memcpy(to, &value, sizeof(V)); }
+
+/* W consecutive scalars from each of W places, scalar i of place l becoming lane l of out[i]. */
+template <class V> static inline void load_transposed(const char *const *places, ptrdiff_t offset, V *out) {
+    V t[matgrad::traits<V>::width];
+#pragma GCC unroll 16
+    for (int l = 0; l < matgrad::traits<V>::width; l++) t[l] = load(places[l] + offset, V{});
+    transpose(t);
+#pragma GCC unroll 16
+    for (int i = 0; i < matgrad::traits<V>::width; i++) out[i] = t[i];
+}
+/* The inverse, for the first `count` places. */
+template <class V>
+static inline void store_transposed(char *const *places, ptrdiff_t offset, int count, const V *in) {
+    V t[matgrad::traits<V>::width];
+#pragma GCC unroll 16
+    for (int i = 0; i < matgrad::traits<V>::width; i++) t[i] = in[i];
+    transpose(t);
+#pragma GCC unroll 16
+    for (int l = 0; l < matgrad::traits<V>::width; l++)
+        if (l < count) store(places[l] + offset, t[l]);
+}
+/* One scalar from each place, to one lane each; T is the scalar in memory, which may be narrower. */
+template <class T, class V>
+static inline V load_lanes(T, const char *const *places, ptrdiff_t offset, V) {
+    V out;
+#pragma GCC unroll 16
+    for (int l = 0; l < matgrad::traits<V>::width; l++) {
+        T value;
+        memcpy(&value, places[l] + offset, sizeof(T));
+        out[l] = value;
+    }
+    return out;
+}
+template <class T, class V>
+static inline void store_lanes(T, char *const *places, ptrdiff_t offset, int count, V in) {
+    for (int l = 0; l < count; l++) {
+        T value = (T)in[l];
+        memcpy(places[l] + offset, &value, sizeof(T));
+    }
+}
+
+#endif

@@ -1,0 +1,53 @@
+"""The primitives of lanes.h. `lane` is either vector type; masks and indices are lanes, too."""
+
+cdef extern from "lanes.h" nogil:
+    ctypedef double vd
+    ctypedef float vf
+    int VD
+    int VF
+    const vd DOUBLES
+    const vf FLOATS
+
+    T broadcast[T](double value, T like) noexcept
+    double element[T](const T *lanes, Py_ssize_t i) noexcept
+    void set_element[T](T *lanes, Py_ssize_t i, double value) noexcept
+
+    T greater[T](T a, T b) noexcept
+    T equal[T](T a, T b) noexcept
+    T both[T](T m, T n) noexcept
+    T either[T](T m, T n) noexcept
+    T differ[T](T m, T n) noexcept
+    T complement[T](T m) noexcept
+    T zero_where[T](T m, T a) noexcept
+    T select[T](T mask, T a, T b) noexcept
+    T not_a_number[T](T a) noexcept
+    T absolute[T](T a) noexcept
+    unsigned int mask_bits(vd m) noexcept
+    unsigned int mask_bits(vf m) noexcept
+
+    vd multiply_add(vd a, vd b, vd c) noexcept
+    vf multiply_add(vf a, vf b, vf c) noexcept
+    T subtract_product[T](T c, T a, T b) noexcept
+    vd product_error(vd a, vd b, vd p) noexcept
+    T split_exponent[T](T x, T *exponent) noexcept
+    T times_power_of_two[T](T x, T e) noexcept
+
+    vd gather(const vd *base, vd index, Py_ssize_t pitch) noexcept
+    vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
+    T load[T](const char *source, T like) noexcept
+    void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
+    void store_transposed[T](char **places, Py_ssize_t offset, int count, T *values) noexcept
+    T load_lanes[S, T](S stored, const char **places, Py_ssize_t offset, T like) noexcept
+    void store_lanes[S, T](
+        S stored, char **places, Py_ssize_t offset, int count, T values) noexcept
+
+ctypedef fused lane:
+    vd
+    vf
+
+
+cdef inline int width(lane like) noexcept nogil:
+    if lane is vd:
+        return VD
+    else:
+        return VF

@@ -1,0 +1,163 @@
+"""Matrices in memory to lanes and back: W matrices, each anywhere, to a[i*n + j] and from it.
+
+A run of consecutive scalars is moved W at a time through a W x W transposition in registers (W log2 W
+shuffles for W^2 scalars); the last, partial square of a run overlaps the one before it instead of
+reading past the end. A matrix in C order is one run, one in Fortran order or with padded rows a
+run a row or column; anything else is moved scalar by scalar. Fewer than W matrices are filled up with
+copies of the last, so every lane computes something harmless.
+Rejected: gather instructions for every entry (3 times slower at n = 8 on AVX-512).
+"""
+
+from lanes cimport element, lane, load_lanes, load_transposed, store_lanes, store_transposed, vd, vf, width
+
+cdef enum:
+    MOST_LANES = 16
+
+
+cdef inline void place_matrices(
+    char **places, char *first, Py_ssize_t step, Py_ssize_t count, int lanes
+) noexcept nogil:
+    """Where each lane's matrix begins: `count` of them `step` bytes apart, the last repeated."""
+    cdef Py_ssize_t l
+    for l in range(lanes):
+        places[l] = first + min(l, count - 1) * step
+
+
+cdef inline Py_ssize_t item_size(lane like) noexcept nogil:
+    return <Py_ssize_t> sizeof(lane) // width(like)
+
+
+cdef inline void pack(
+    lane *a, const char **places, Py_ssize_t m, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride
+) noexcept nogil:
+    """a[i*n + j] from the entries (i, j) of m x n matrices; strides in bytes."""
+    cdef Py_ssize_t item = item_size(a[0]), i, j
+    if column_stride == item and row_stride == n * item:
+        pack_run(a, 1, places, 0, m * n)
+    elif column_stride == item:
+        for i in range(m):
+            pack_run(a + i * n, 1, places, i * row_stride, n)
+    elif row_stride == item:
+        for j in range(n):
+            pack_run(a + j, n, places, j * column_stride, m)
+    else:
+        for i in range(m):
+            for j in range(n):
+                a[i * n + j] = load_one(places, i * row_stride + j * column_stride, a[0])
+
+
+cdef inline void unpack(
+    const lane *a, char **places, int count, Py_ssize_t m, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride
+) noexcept nogil:
+    """The inverse of `pack`, for the first `count` matrices."""
+    cdef Py_ssize_t item = item_size(a[0]), i, j
+    if column_stride == item and row_stride == n * item:
+        unpack_run(a, 1, places, count, 0, m * n)
+    elif column_stride == item:
+        for i in range(m):
+            unpack_run(a + i * n, 1, places, count, i * row_stride, n)
+    elif row_stride == item:
+        for j in range(n):
+            unpack_run(a + j, n, places, count, j * column_stride, m)
+    else:
+        for i in range(m):
+            for j in range(n):
+                store_one(places, i * row_stride + j * column_stride, count, a[i * n + j])
+
+
+cdef inline void unpack_permuted(
+    const lane *a, const lane *order, char **places, int count, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride, char *scratch, int *row
+) noexcept nogil:
+    """Entry (k, order_j) of each matrix from a[order_k, j]; scratch holds W matrices, row n."""
+    cdef char *parts[MOST_LANES]
+    cdef Py_ssize_t item = item_size(a[0]), j
+    cdef int l
+    for l in range(width(a[0])):
+        parts[l] = scratch + l * n * n * item
+    unpack_run(a, 1, parts, count, 0, n * n)
+    for l in range(count):
+        for j in range(n):
+            row[j] = <int> element(order + j, l)
+        if lane is vd:
+            permute(<const double *> parts[l], row, places[l], n, row_stride, column_stride)
+        else:
+            permute(<const float *> parts[l], row, places[l], n, row_stride, column_stride)
+
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef inline void permute(
+    const real *source, const int *row, char *target, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride
+) noexcept nogil:
+    cdef const real *from_row
+    cdef char *to_row
+    cdef Py_ssize_t j, k
+    for k in range(n):
+        from_row = source + row[k] * n
+        to_row = target + k * row_stride
+        for j in range(n):
+            (<real *> (to_row + row[j] * column_stride))[0] = from_row[j]
+
+
+cdef inline void pack_run(
+    lane *a, Py_ssize_t step, const char **places, Py_ssize_t offset, Py_ssize_t count
+) noexcept nogil:
+    """a[k * step] from `count` consecutive scalars, `offset` bytes into each matrix."""
+    cdef lane square[MOST_LANES]
+    cdef Py_ssize_t i, k, first, W = width(a[0]), item = item_size(a[0])
+    if count < W:
+        for k in range(count):
+            a[k * step] = load_one(places, offset + k * item, a[0])
+        return
+    for k in range((count + W - 1) // W):
+        first = min(k * W, count - W)
+        load_transposed(places, offset + first * item, &square[0])
+        for i in range(W):
+            a[(first + i) * step] = square[i]
+
+
+cdef inline void unpack_run(
+    const lane *a, Py_ssize_t step, char **places, int matrices, Py_ssize_t offset, Py_ssize_t count
+) noexcept nogil:
+    cdef lane square[MOST_LANES]
+    cdef Py_ssize_t i, k, first, W = width(a[0]), item = item_size(a[0])
+    if count < W:
+        for k in range(count):
+            store_one(places, offset + k * item, matrices, a[k * step])
+        return
+    for k in range((count + W - 1) // W):
+        first = min(k * W, count - W)
+        for i in range(W):
+            square[i] = a[(first + i) * step]
+        store_transposed(places, offset + first * item, matrices, &square[0])
+
+
+cdef inline double read(const char *place, lane like) noexcept nogil:
+    """One scalar of the type that `like` is made of."""
+    if lane is vd:
+        return (<const double *> place)[0]
+    else:
+        return (<const float *> place)[0]
+
+
+cdef inline lane load_one(const char **places, Py_ssize_t offset, lane like) noexcept nogil:
+    if lane is vd:
+        return load_lanes(<double> 0, places, offset, like)
+    else:
+        return load_lanes(<float> 0, places, offset, like)
+
+
+cdef inline void store_one(
+    char **places, Py_ssize_t offset, int matrices, lane values
+) noexcept nogil:
+    if lane is vd:
+        store_lanes(<double> 0, places, offset, matrices, values)
+    else:
+        store_lanes(<float> 0, places, offset, matrices, values)

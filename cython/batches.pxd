@@ -16,8 +16,11 @@ from posix.stdlib cimport posix_memalign
 
 from factorization cimport (
     CLOSED, careful_doubles, closed_group, elimination_group, group, lanes_needed, request,
+    row_elimination, rows_needed,
 )
-from lanes cimport VD, VF, broadcast, element, lane, set_element, vd, vf, width
+from lanes cimport (
+    DOUBLES, FLOATS, VD, broadcast, element, lane, set_element, vd, width,
+)
 from numpy cimport npy_intp
 from pack cimport MOST_LANES, item_size, pack, place_matrices, read, real, store_one, unpack
 from plain cimport FINE, INVALID, OVERFLOWED, factor, size, times_two_to_the
@@ -42,6 +45,11 @@ ctypedef double complex doublecomplex
 ctypedef fused complex_type:
     floatcomplex
     doublecomplex
+
+
+cdef enum:
+    # The size from which a group of lanes leaves the L2 cache (9 n^2 vectors of 64 bytes).
+    LANES_BELOW = 96
 
 
 cdef struct batch:
@@ -91,29 +99,61 @@ cdef inline void end(batch *b, int status) noexcept nogil:
 cdef inline void factor_real(
     real like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
 ) noexcept nogil:
-    cdef Py_ssize_t n = dimensions[1], start = 0, lanes_bytes = 0
-    cdef int W = VD, status = FINE
+    if dimensions[1] <= CLOSED:
+        factor_closed(like, args, dimensions, steps, asked)
+    elif real is double:
+        factor_large(DOUBLES, args, dimensions, steps, asked)
+    else:
+        factor_large(FLOATS, args, dimensions, steps, asked)
+
+
+cdef inline void factor_closed(
+    real like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
+) noexcept nogil:
+    cdef Py_ssize_t start = 0
+    cdef int status = FINE
     cdef batch b
     cdef group g
-    if n > CLOSED:
-        lanes_bytes = lanes_needed(n) * <Py_ssize_t> sizeof(vd)
-        if real is float:
-            W = VF
-    if not begin(&b, args, steps, dimensions[0],
-                 lanes_bytes + careful_doubles(n) * sizeof(double) if n > CLOSED else 0, n ** 3):
-        return
+    begin(&b, args, steps, dimensions[0], 0, 1)
     while start < b.count:
-        place_group(&b, asked, n, start, W, &g)
-        if n <= CLOSED:
-            status |= closed_group(like, asked, &g)
-        elif real is double:
-            status |= elimination_group(
-                <vd *> b.memory, <double *> (<char *> b.memory + lanes_bytes), asked, &g)
-        else:
-            status |= elimination_group(
-                <vf *> b.memory, <double *> (<char *> b.memory + lanes_bytes), asked, &g)
-        start += W
+        place_group(&b, asked, dimensions[1], start, VD, &g)
+        status |= closed_group(like, asked, &g)
+        start += VD
     end(&b, status)
+
+
+cdef inline void factor_large(
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
+) noexcept nogil:
+    """On lanes where a group fits the cache and fills the lanes, else one matrix at a time."""
+    cdef Py_ssize_t n = dimensions[1], start = 0, vectors = rows_needed(n, like)
+    cdef int status = FINE
+    cdef lane *memory
+    cdef double *careful
+    cdef batch b
+    cdef group g
+    if fits_lanes(n, dimensions[0], like):
+        vectors = max(vectors, lanes_needed(n))
+    if not begin(&b, args, steps, dimensions[0],
+                 vectors * sizeof(like) + careful_doubles(n) * sizeof(double), n ** 3):
+        return
+    memory = <lane *> b.memory
+    careful = <double *> (memory + vectors)
+    while start < b.count:
+        if fits_lanes(n, b.count - start, like):
+            place_group(&b, asked, n, start, width(like), &g)
+            status |= elimination_group(memory, careful, asked, &g)
+            start += width(like)
+        else:
+            place_group(&b, asked, n, start, 1, &g)
+            status |= row_elimination(memory, careful, asked, &g)
+            start += 1
+    end(&b, status)
+
+
+cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexcept nogil:
+    """Whether a group of so many matrices is faster on lanes; both ways give the same bits."""
+    return n < LANES_BELOW and (n < 20 or matrices > width(like) // 2)
 
 
 cdef inline void place_group(

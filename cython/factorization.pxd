@@ -12,17 +12,19 @@ has an infinite result.
 
 from libc.math cimport INFINITY, M_LN2, NAN, fabs, isinf, isnan, log
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from closed cimport closed_adjugate, closed_determinant, closed_inverse
 from elimination cimport eliminate, finish, parity, workspace
 from lanes cimport (
-    VD, absolute, both, broadcast, complement, either, element, equal, greater, lane, load_lanes,
+    VD, VF, absolute, both, broadcast, complement, either, element, equal, greater, lane, load_lanes,
     mask_bits, set_element, split_exponent, store_lanes, times_power_of_two, vd, vf, width, zero_where,
 )
-from pack cimport MOST_LANES, pack, read, real, unpack, unpack_permuted
+from pack cimport MOST_LANES, item_size, pack, read, real, unpack, unpack_permuted
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor,
 )
+from rows cimport eliminate_rows, finish_rows, row_pitch, rows_workspace
 from twofold cimport twofold
 
 cdef enum:
@@ -189,6 +191,82 @@ cdef inline int elimination_group(
     return status
 
 
+# ---- n > 4, one matrix at a time -----------------------------------------------------------------
+
+cdef inline Py_ssize_t rows_needed(Py_ssize_t n, lane like) noexcept nogil:
+    """Lane vectors of memory that `row_elimination` works in."""
+    return n * row_pitch(n, like) + n + n // 2 + 1 + rows_workspace(n, like)
+
+
+cdef inline int row_elimination(
+    lane *memory, double *careful_memory, const request *asked, group *g
+) noexcept nogil:
+    """A group of one matrix, with the same bits as in `elimination_group`."""
+    cdef Py_ssize_t n = g.n, k, pitch = row_pitch(n, memory[0])
+    cdef bint jordan = asked.gradient != GRADIENT_NONE
+    cdef lane *a = memory
+    cdef lane *pivots = a + n * pitch
+    cdef int *origin = <int *> (pivots + n)
+    cdef lane *work = pivots + n + n // 2 + 1
+    cdef lane zero, one, mantissa, exponent, last, strange
+    cdef int status = FINE
+    read_rows(g, a, pitch)
+    zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
+    exponent, mantissa = zero, broadcast(
+        eliminate_rows(a, n, pitch, jordan, pivots, origin, work), zero)
+    last = pivots[n - 1]
+    strange = unusual(pivots, n, jordan)
+    for k in range(n - 1):
+        multiply_lanes(pivots[k], &mantissa, &exponent)
+    if asked.gradient == GRADIENT_OF_LOGDET:
+        finish_rows(a, n, pitch, one, one / last)
+    elif asked.gradient == GRADIENT_OF_DET:
+        finish_rows(a, n, pitch, last, one)
+        scale(a, n * pitch, mantissa, exponent)
+    if jordan:
+        strange = either(strange, not_finite(a, n * pitch))
+    multiply_lanes(last, &mantissa, &exponent)
+    if mask_bits(strange):
+        status = redo_rows(careful_memory, asked, g, a, pitch, origin, &mantissa, &exponent)
+    if lane is vd:
+        status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
+        if jordan:
+            write_rows(<const double *> a, pitch * VD, origin, asked, g)
+    else:
+        status |= write_values(<float> 0, asked, g, mantissa, zero, exponent)
+        if jordan:
+            write_rows(<const float *> a, pitch * VF, origin, asked, g)
+    return status
+
+
+cdef inline void read_rows(group *g, lane *a, Py_ssize_t pitch) noexcept nogil:
+    """The only matrix of the group, its rows padded with zeros."""
+    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, j
+    cdef const char *row
+    for i in range(g.n):
+        row = g.matrices[0] + i * g.row_stride
+        for j in range(g.n // W, pitch):
+            a[i * pitch + j] = broadcast(0.0, a[0])
+        if g.column_stride == item:
+            memcpy(a + i * pitch, row, g.n * item)
+        else:
+            for j in range(g.n):
+                set_element(a, i * pitch * W + j, read(row + j * g.column_stride, a[0]))
+
+
+cdef inline void write_rows(
+    const real *a, Py_ssize_t pitch, const int *origin, const request *asked, group *g
+) noexcept nogil:
+    """inv(X) or adj(X) from its columns in the order `origin`, or the transpose of that."""
+    cdef Py_ssize_t i, j, row = g.gradient_row_stride, column = g.gradient_column_stride
+    cdef char *target = g.gradients[0]
+    if not asked.transposed:
+        row, column = column, row
+    for i in range(g.n):
+        for j in range(g.n):
+            (<real *> (target + i * row + origin[j] * column))[0] = a[i * pitch + j]
+
+
 cdef inline lane unusual(const lane *pivots, Py_ssize_t n, bint gradient) noexcept nogil:
     """Where a pivot before the last is tiny (if `gradient`, zero, too) or any is not finite."""
     cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, small
@@ -229,32 +307,66 @@ cdef inline void scale(lane *x, Py_ssize_t count, lane mantissa, lane exponent) 
             x[i] = x[i] * factor
 
 
+# ---- the careful path ----------------------------------------------------------------------------
+
 cdef inline int redo_lanes(
     unsigned int lanes, double *memory, const request *asked, group *g,
     lane *a, lane *order, lane *mantissa, lane *exponent
 ) noexcept nogil:
     """Put the careful path's results where `elimination_group` left its own."""
-    cdef Py_ssize_t n = g.n, i, j
-    cdef double *x = memory
-    cdef double *gradient = x + n * n
-    cdef double value
-    cdef int64_t e
+    cdef const double *gradient = memory + g.n * g.n
+    cdef Py_ssize_t i, j
+    cdef double value, e
     cdef int l, status = FINE
     for l in range(g.count):
         if not lanes >> l & 1:
             continue
-        for i in range(n):
-            for j in range(n):
-                x[i * n + j] = read(g.matrices[l] + i * g.row_stride + j * g.column_stride, a[0])
-        status |= factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient, &value, &e)
+        status |= factor_carefully(memory, asked, g, l, a[0], &value, &e)
         set_element(mantissa, l, value)
-        set_element(exponent, l, <double> e)
-        for i in range(n if asked.gradient else 0):
+        set_element(exponent, l, e)
+        for i in range(g.n if asked.gradient else 0):
             set_element(order + i, l, <double> i)
-            for j in range(n):
-                set_element(a + i * n + j, l, gradient[j * n + i])
-                if isinf(element(a + i * n + j, l)) and not isinf(gradient[j * n + i]):
-                    status |= OVERFLOWED
+            for j in range(g.n):
+                set_element(a + i * g.n + j, l, gradient[j * g.n + i])
+    return status
+
+
+cdef inline int redo_rows(
+    double *memory, const request *asked, group *g,
+    lane *a, Py_ssize_t pitch, int *origin, lane *mantissa, lane *exponent
+) noexcept nogil:
+    """The same for `row_elimination`."""
+    cdef const double *gradient = memory + g.n * g.n
+    cdef Py_ssize_t i, j
+    cdef double value, e
+    cdef int status = factor_carefully(memory, asked, g, 0, a[0], &value, &e)
+    mantissa[0], exponent[0] = broadcast(value, a[0]), broadcast(e, a[0])
+    for i in range(g.n if asked.gradient else 0):
+        origin[i] = <int> i
+        for j in range(g.n):
+            set_element(a, i * pitch * width(a[0]) + j, gradient[j * g.n + i])
+    return status
+
+
+cdef inline int factor_carefully(
+    double *memory, const request *asked, group *g, int l, lane like,
+    double *mantissa, double *exponent
+) noexcept nogil:
+    """Matrix l of the group by plain.pxd; memory holds the matrix, its gradient, and work space."""
+    cdef Py_ssize_t n = g.n, i, j
+    cdef double *x = memory
+    cdef double *gradient = x + n * n
+    cdef int64_t e
+    cdef int status
+    for i in range(n):
+        for j in range(n):
+            x[i * n + j] = read(g.matrices[l] + i * g.row_stride + j * g.column_stride, like)
+    status = factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient, mantissa, &e)
+    exponent[0] = <double> e
+    if lane is vf:
+        for i in range(n * n if asked.gradient else 0):
+            if fabs(gradient[i]) >= limit(<float> 0) and not isinf(gradient[i]):
+                status |= OVERFLOWED
     return status
 
 

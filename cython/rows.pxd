@@ -1,0 +1,255 @@
+"""The eliminations of elimination.pxd for one matrix at a time, vectorised along its rows.
+
+Layout: a[i*pitch + v] is vector v of row i, padded with zeros; single entries by `element`. Columns are
+taken in panels of PANEL, these in blocks of a vector (8 columns at least). A block is eliminated column
+by column and then applied to the rest of its panel, a panel to the rest of the matrix: the pivot rows, brought up to date and packed two vectors wide, stay in L1 while four rows of the
+matrix at a time pass through registers (8 accumulators: 6 loads for 8 multiply-adds).
+
+Rows are swapped, `origin` remembers where they came from, and a tie goes to the row that came first:
+every entry takes the same operations in the same order as on lanes, and so has the same bits.
+Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a group of lanes
+leaves the L2 cache, and for batches too small to fill the lanes.
+Rejected: LAPACK through SciPy (an optional dependency, other bits than on lanes, and no adjugate).
+"""
+
+from libc.math cimport fabs
+
+from lanes cimport (
+    broadcast, complement, element, equal, lane, set_element, subtract_product, width, zero_where,
+)
+
+cdef enum:
+    PANEL = 32
+
+
+cdef inline Py_ssize_t row_pitch(Py_ssize_t n, lane like) noexcept nogil:
+    """Vectors a row, room for a last tile of two, and no power of two that would alias in cache."""
+    return (n + width(like) - 1) // width(like) + 2 | 1
+
+
+cdef inline Py_ssize_t rows_workspace(Py_ssize_t n, lane like) noexcept nogil:
+    """Vectors that `eliminate_rows` and `finish_rows` need beside the matrix."""
+    return (n * PANEL + PANEL * PANEL) // width(like) + 2 + (PANEL + 1) * (row_pitch(n, like) + 2)
+
+
+cdef inline double eliminate_rows(
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, lane *pivots, int *origin, lane *work
+) noexcept nogil:
+    """Eliminate n - 1 columns in place; pivots[k] in every lane, and the sign of the permutation."""
+    cdef lane *factors = work
+    cdef lane *packed = factors + (n * PANEL + PANEL * PANEL) // width(a[0]) + 2
+    cdef Py_ssize_t start, stop, first, last, panel, block, k, columns = max(8, width(a[0]))
+    cdef double sign = 1.0
+    for k in range(n):
+        origin[k] = <int> k
+    for panel in range((n + PANEL - 2) // PANEL):
+        start = panel * PANEL
+        stop = min(start + PANEL, n - 1)
+        for block in range((stop - start + columns - 1) // columns):
+            first = start + block * columns
+            last = min(first + columns, stop)
+            for k in range(first, last):
+                sign *= bring_up_pivot(a, n, pitch, k, k - start, factors, origin)
+                pivots[k] = broadcast(element(a, k * pitch * width(a[0]) + k), a[0])
+                eliminate_column(a, n, pitch, jordan, k, start, first, last, pivots[k], factors,
+                                 packed)
+            if jordan:
+                apply_ranks(a, n, pitch, jordan, start, first, last, start, first, factors, packed)
+            apply_ranks(a, n, pitch, jordan, start, first, last, last, stop, factors, packed)
+        if jordan:
+            apply_ranks(a, n, pitch, jordan, start, start, stop, 0, start, factors, packed)
+        apply_ranks(a, n, pitch, jordan, start, start, stop, stop, n, factors, packed)
+    pivots[n - 1] = broadcast(element(a, (n - 1) * pitch * width(a[0]) + n - 1), a[0])
+    return sign
+
+
+cdef inline void finish_rows(
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, lane body, lane border
+) noexcept nogil:
+    """As `finish` on lanes; the row of the last pivot is the last."""
+    cdef Py_ssize_t W = width(body), m = n - 1, i, v
+    cdef lane *u = a + m * pitch
+    cdef lane y
+    set_element(u, m, 0.0)
+    for i in range(m):
+        y = broadcast(element(a, i * pitch * W + m), body) * border
+        for v in range(pitch):
+            a[i * pitch + v] = subtract_product(body * a[i * pitch + v], y, u[v])
+        set_element(a, i * pitch * W + m, -element(&y, 0))
+    for v in range(pitch):
+        u[v] = border * u[v]
+    set_element(u, m, element(&border, 0))
+
+
+# ---- a column ----------------------------------------------------------------------------------
+
+cdef inline double bring_up_pivot(
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t k, Py_ssize_t t, lane *factors, int *origin
+) noexcept nogil:
+    """Swap the row with the largest |entry| in column k into row k; -1 if that swaps two rows."""
+    cdef Py_ssize_t W = width(a[0]), p = k, i
+    cdef double best = -1.0, size
+    for i in range(k, n):
+        size = fabs(element(a, i * pitch * W + k))
+        if size > best or (size == best and origin[i] < origin[p]):
+            best, p = size, i
+    if p == k:
+        return 1.0
+    swap_vectors(a + k * pitch, a + p * pitch, pitch)
+    swap_vectors(factors + k * PANEL // W, factors + p * PANEL // W, PANEL // W)
+    origin[k], origin[p] = origin[p], origin[k]
+    return -1.0
+
+
+cdef inline void swap_vectors(lane *x, lane *y, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t v
+    for v in range(count):
+        x[v], y[v] = y[v], x[v]
+
+
+cdef inline void eliminate_column(
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t k, Py_ssize_t start,
+    Py_ssize_t first, Py_ssize_t last, lane pivot, lane *factors, lane *row
+) noexcept nogil:
+    """Apply pivot k to the columns of its block, first to last, and note the factors."""
+    cdef Py_ssize_t W = width(a[0]), v0 = first // W, count = (last - first + W - 1) // W
+    cdef Py_ssize_t t = k - start, i, s, v
+    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot), factor
+    cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot)
+    cdef lane *lower = factors + n * PANEL // W
+    cdef lane *hole = row + count
+    cdef lane *b
+    for s in range(t):
+        set_element(lower, t * PANEL + s, element(factors, k * PANEL + s))
+        if jordan:
+            set_element(factors, k * PANEL + s, 0.0)
+    for v in range(count):
+        row[v] = columns_between(a[k * pitch + v0 + v], (v0 + v) * W, first, last)
+        hole[v] = zero
+        if jordan:
+            a[k * pitch + v0 + v] = columns_between(
+                a[k * pitch + v0 + v], (v0 + v) * W, last, first)
+    if jordan:
+        set_element(row, k - first, 1.0)
+        set_element(hole, k - first, 1.0)
+    for v in range(count):
+        hole[v] = complement(equal(hole[v], zero))
+    for i in range(0 if jordan else k + 1, n):
+        b = a + i * pitch + v0
+        factor = -reciprocal if i == k else broadcast(element(b, k - first), zero) * reciprocal
+        set_element(factors, i * PANEL + t, element(&factor, 0))
+        for v in range(count):
+            b[v] = subtract_product(zero_where(hole[v], b[v]), factor, row[v])
+
+
+cdef inline lane columns_between(
+    lane x, Py_ssize_t column, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """x, whose lane 0 is `column`, zero outside [first, last), or inside [last, first)."""
+    cdef Py_ssize_t l
+    for l in range(width(x)):
+        if first < last and not first <= column + l < last or last <= column + l < first:
+            set_element(&x, l, 0.0)
+    return x
+
+
+# ---- a panel -----------------------------------------------------------------------------------
+
+cdef inline void apply_ranks(
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t start,
+    Py_ssize_t first, Py_ssize_t last, Py_ssize_t left, Py_ssize_t right,
+    lane *factors, lane *packed
+) noexcept nogil:
+    """Apply pivots first to last to the columns from left to right."""
+    cdef Py_ssize_t W = width(a[0]), depth = last - first, v0 = left // W
+    cdef Py_ssize_t tiles = ((right + W - 1) // W - v0 + 1) // 2, top = 0 if jordan else last
+    cdef Py_ssize_t tile, i
+    cdef lane *f
+    cdef lane *b
+    if left >= right:
+        return
+    pack_pivot_rows(a, pitch, jordan, first, last, left, right, tiles, packed)
+    bring_up_to_date(packed, depth, tiles, factors + n * PANEL // W, first - start)
+    for tile in range(tiles):
+        b = a + v0 + 2 * tile
+        for i in range(top, n - 3, 4):
+            update_four(b + i * pitch, pitch, factors, i * PANEL + first - start, depth,
+                        packed + 2 * tile * depth)
+        for i in range(n - (n - top) % 4, n):
+            update_one(b + i * pitch, factors, i * PANEL + first - start, depth,
+                       packed + 2 * tile * depth)
+
+
+cdef inline void pack_pivot_rows(
+    lane *a, Py_ssize_t pitch, bint jordan, Py_ssize_t first, Py_ssize_t last,
+    Py_ssize_t left, Py_ssize_t right, Py_ssize_t tiles, lane *packed
+) noexcept nogil:
+    """Tile after tile two vectors of each pivot row, zero outside [left, right); a keeps the rest."""
+    cdef Py_ssize_t W = width(a[0]), depth = last - first, t, v, column
+    cdef lane *source
+    cdef lane *target
+    for t in range(depth):
+        source = a + (first + t) * pitch + left // W
+        for v in range(2 * tiles):
+            column = (left // W + v) * W
+            target = packed + ((v // 2) * depth + t) * 2 + v % 2
+            if left <= column and column + W <= right:
+                target[0] = source[v]
+                if jordan:
+                    source[v] = broadcast(0.0, source[v])
+            else:
+                target[0] = columns_between(source[v], column, left, right)
+                if jordan:
+                    source[v] = columns_between(source[v], column, right, left)
+
+
+cdef inline void bring_up_to_date(
+    lane *packed, Py_ssize_t depth, Py_ssize_t tiles, const lane *lower, Py_ssize_t t0
+) noexcept nogil:
+    """Forward substitution: each pivot row as it is when its turn comes."""
+    cdef Py_ssize_t tile, s, t
+    cdef lane *u
+    cdef lane factor
+    for tile in range(tiles):
+        u = packed + 2 * tile * depth
+        for t in range(1, depth):
+            for s in range(t):
+                factor = broadcast(element(lower, (t0 + t) * PANEL + t0 + s), u[0])
+                u[2 * t] = subtract_product(u[2 * t], factor, u[2 * s])
+                u[2 * t + 1] = subtract_product(u[2 * t + 1], factor, u[2 * s + 1])
+
+
+cdef inline void update_one(
+    lane *a, const lane *factors, Py_ssize_t f, Py_ssize_t depth, const lane *u
+) noexcept nogil:
+    cdef lane p = a[0], q = a[1], factor
+    cdef Py_ssize_t t
+    for t in range(depth):
+        factor = broadcast(element(factors, f + t), p)
+        p = subtract_product(p, factor, u[2 * t])
+        q = subtract_product(q, factor, u[2 * t + 1])
+    a[0], a[1] = p, q
+
+
+cdef inline void update_four(
+    lane *a, Py_ssize_t pitch, const lane *factors, Py_ssize_t f, Py_ssize_t depth, const lane *u
+) noexcept nogil:
+    """The inner loop: a 4 x 2 tile of vectors takes `depth` ranks in registers."""
+    cdef lane *b = a + pitch
+    cdef lane *c = b + pitch
+    cdef lane *d = c + pitch
+    cdef lane a0 = a[0], a1 = a[1], b0 = b[0], b1 = b[1]
+    cdef lane c0 = c[0], c1 = c[1], d0 = d[0], d1 = d[1], u0, u1, factor
+    cdef Py_ssize_t t
+    for t in range(depth):
+        u0, u1 = u[2 * t], u[2 * t + 1]
+        factor = broadcast(element(factors, f + t), u0)
+        a0, a1 = subtract_product(a0, factor, u0), subtract_product(a1, factor, u1)
+        factor = broadcast(element(factors, f + PANEL + t), u0)
+        b0, b1 = subtract_product(b0, factor, u0), subtract_product(b1, factor, u1)
+        factor = broadcast(element(factors, f + 2 * PANEL + t), u0)
+        c0, c1 = subtract_product(c0, factor, u0), subtract_product(c1, factor, u1)
+        factor = broadcast(element(factors, f + 3 * PANEL + t), u0)
+        d0, d1 = subtract_product(d0, factor, u0), subtract_product(d1, factor, u1)
+    a[0], a[1], b[0], b[1] = a0, a1, b0, b1
+    c[0], c[1], d[0], d[1] = c0, c1, d0, d1

@@ -1,9 +1,10 @@
 """Gaussian and Gauss-Jordan elimination for n >= 5, one matrix a lane.
 
-Layout: a[i*n + j] holds entry (i, j) of W matrices. Partial pivoting is implicit: rows stay where they
-are, `used` masks those that have been pivots, `order[k]` is the row of pivot k (a lane vector of
-whole numbers). Columns are taken in panels of RANK; a panel is eliminated first, then its RANK pivot
-rows, gathered once, are applied to all other columns while they pass through registers once.
+Layout: a[i*pitch + j] holds entry (i, j) of W matrices. Partial pivoting is implicit: rows stay where
+they are, `used` masks those that have been pivots, `order[k]` is the row of pivot k (a lane vector of
+whole numbers). Columns are taken in panels of RANK. Each column of a panel is brought up to date, its
+factors computed and its pivot sought in one pass; then the panel's pivot rows, gathered once, are
+applied to all other columns while four rows at a time pass through registers.
 
 Both eliminations stop before the last pivot. Gauss (`jordan` false) leaves it in a[order[n-1], n-1].
 Gauss-Jordan works in place, and with A11 the part eliminated, y = inv(A11) a12, z' = a21' inv(A11)
@@ -16,20 +17,27 @@ The order of arithmetic is a promise: entry (i, j) takes a - m_k u_k for k = 0, 
 m_k = a_ik * (1/p_k), the pivot is the first row of largest magnitude. rows.pxd does the same for one
 matrix at a time, so both give the same bits.
 
-Cost: n^3/2 (Gauss) or n^3 (Gauss-Jordan) fused multiply-adds a matrix, 2.5 n^2 lane operations for
-the pivot search, n^2 gathers of a lane vector for the pivot rows. Rejected: swapping rows lane by lane
+Cost: n^3/2 (Gauss) or n^3 (Gauss-Jordan) fused multiply-adds a matrix, about 20 n^2 lane operations for
+the passes, n^2 gathers of a lane vector for the pivot rows. Rejected: swapping rows lane by lane
 (8 n^2 scalar moves a step for Gauss, 16 n^2 for Gauss-Jordan, against 2.5 n^2 gathers and n^3/6 wasted
-products of used rows: slower up to n = 46), masked row moves (n^3 blends).
+products of used rows: slower up to n = 46), masked row moves (n^3 blends), updating the rest of the
+panel after every column (twice the stores, n = 8: 1.4 times the time).
 """
 
 from libc.math cimport NAN
 
 from lanes cimport (
-    absolute, broadcast, either, equal, gather, greater, lane, select, subtract_product, zero_where,
+    absolute, broadcast, either, equal, gather, greater, lane, load_unless, maximum,
+    select, subtract_product, zero_where,
 )
 
 cdef enum:
     RANK = 4
+
+
+cdef inline Py_ssize_t lane_pitch(Py_ssize_t n) noexcept nogil:
+    """Lane vectors a row: not a multiple of 8, or the entries of a column would share cache sets."""
+    return n if n & 7 else n + 1
 
 
 cdef inline Py_ssize_t workspace(Py_ssize_t n) noexcept nogil:
@@ -40,18 +48,21 @@ cdef inline Py_ssize_t workspace(Py_ssize_t n) noexcept nogil:
 cdef inline void eliminate(
     lane *a, Py_ssize_t n, bint jordan, lane *pivots, lane *order, lane *work
 ) noexcept nogil:
-    """Eliminate n - 1 columns of a in place; pivots[k] and order[k] for all n pivots."""
+    """Eliminate n - 1 columns of a in place; pivots[k] and order[k] for all n pivots.
+
+    work is used (n), fresh (n), factors (n, RANK), rows (RANK, n), multipliers (RANK, RANK).
+    """
     cdef lane *used = work
     cdef Py_ssize_t i, start, stop
-    for i in range(n):
-        used[i] = broadcast(0.0, a[0])
+    for i in range(workspace(n)):
+        work[i] = broadcast(0.0, a[0])
     for i in range((n + RANK - 2) // RANK):
         start = i * RANK
         stop = min(start + RANK, n - 1)
         eliminate_panel(a, n, start, stop, jordan, pivots, order, work)
         collect_pivot_rows(a, n, start, stop, jordan, order, work)
         apply_panel(a, n, start, stop, jordan, work)
-    find_pivot(a, n, n - 1, used, &pivots[n - 1], &order[n - 1])
+    find_pivot(a + n - 1, n, used, &pivots[n - 1], &order[n - 1])
 
 
 cdef inline void finish(
@@ -60,16 +71,16 @@ cdef inline void finish(
     """With u' the row `last` and y the last column: body * a - border * y u' off them,
     border * [u', 1] and -border * y there."""
     cdef lane one = broadcast(1.0, last), row = broadcast(0.0, last), mine, y
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t pitch = lane_pitch(n), i, j
     for j in range(n - 1):
-        work[j] = gather(a + j, last, n)
+        work[j] = gather(a + j, last, pitch)
     for i in range(n):
         mine = equal(row, last)
-        y = a[i * n + n - 1] * border
+        y = a[i * pitch + n - 1] * border
         for j in range(n - 1):
-            a[i * n + j] = select(mine, border * work[j],
-                                  subtract_product(body * a[i * n + j], y, work[j]))
-        a[i * n + n - 1] = select(mine, border, -y)
+            a[i * pitch + j] = select(mine, border * work[j],
+                                      subtract_product(body * a[i * pitch + j], y, work[j]))
+        a[i * pitch + n - 1] = select(mine, border, -y)
         row = row + one
 
 
@@ -83,24 +94,7 @@ cdef inline lane parity(const lane *order, Py_ssize_t n) noexcept nogil:
     return sign
 
 
-# ---- a panel: work is used (n), fresh (n), factors (n, RANK), rows (RANK, n), multipliers ----------
-
-cdef inline void find_pivot(
-    const lane *a, Py_ssize_t n, Py_ssize_t k, const lane *used, lane *pivot, lane *index
-) noexcept nogil:
-    """The unused row with the largest |entry| in column k, the first of several; NaN if all are."""
-    cdef lane zero = broadcast(0.0, a[0]), one = broadcast(1.0, a[0])
-    cdef lane best = -one, at = zero, row = zero, size, larger
-    cdef Py_ssize_t i
-    for i in range(n):
-        size = either(absolute(a[i * n + k]), used[i])
-        larger = greater(size, best)
-        best = select(larger, size, best)
-        at = select(larger, row, at)
-        row = row + one
-    index[0] = at
-    pivot[0] = select(greater(zero, best), broadcast(NAN, one), gather(a + k, at, n))
-
+# ---- a panel -----------------------------------------------------------------------------------
 
 cdef inline void eliminate_panel(
     lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
@@ -112,76 +106,145 @@ cdef inline void eliminate_panel(
     cdef lane *factors = fresh + n
     cdef lane *rows = factors + RANK * n
     cdef lane *multipliers = rows + RANK * n
-    cdef lane zero = broadcast(0.0, a[0]), one = broadcast(1.0, a[0])
-    cdef lane reciprocal, factor, mine, row, entry
-    cdef Py_ssize_t i, j, k, t, first
-    for i in range((1 + 2 * RANK) * n):
+    cdef lane zero = broadcast(0.0, a[0])
+    cdef Py_ssize_t i, k, s, t
+    for i in range(n if start else 0):
         fresh[i] = zero
+        factors[i * RANK] = factors[i * RANK + 1] = zero
+        factors[i * RANK + 2] = factors[i * RANK + 3] = zero
     for k in range(start, stop):
         t = k - start
-        first = start if jordan else k + 1
-        find_pivot(a, n, k, used, &pivots[k], &order[k])
-        for j in range(t):
-            multipliers[t * RANK + j] = gather(factors + j, order[k], RANK)
-        for j in range(first, stop):
-            rows[t * n + j] = gather(a + j, order[k], n)
-        rows[t * n + k] = one
-        reciprocal = zero_where(equal(pivots[k], zero), one / pivots[k])
-        row = zero
-        for i in range(n):
-            mine = equal(row, order[k])
-            used[i] = either(used[i], mine)
+        for s in range(t):
+            pivot_row_up_to_date(a, n, k, k + 1, s, order[start + s], rows, multipliers)
+        update_column(a + k, n, jordan, fresh, factors, rows + k, t)
+        find_pivot(a + k, n, used, &pivots[k], &order[k])
+        for s in range(RANK):
+            multipliers[t * RANK + s] = gather(factors + s, order[k], RANK) if s < t else zero
+        note_factors(a + k, n, jordan, t, pivots[k], order[k], used, fresh, factors)
+
+
+cdef inline void pivot_row_up_to_date(
+    const lane *a, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, Py_ssize_t t, lane index,
+    lane *rows, const lane *multipliers
+) noexcept nogil:
+    """rows[t, j] for first <= j < last: pivot row t of the panel as it is when its turn comes."""
+    cdef Py_ssize_t pitch = lane_pitch(n), j
+    cdef lane m0 = multipliers[t * RANK], m1 = multipliers[t * RANK + 1]
+    cdef lane m2 = multipliers[t * RANK + 2], u
+    for j in range(first, last):
+        u = gather(a + j, index, pitch)
+        u = subtract_product(u, m0, rows[j])
+        u = subtract_product(u, m1, rows[n + j])
+        rows[t * n + j] = subtract_product(u, m2, rows[2 * n + j])
+
+
+cdef inline void update_column(
+    lane *a, Py_ssize_t n, bint jordan, const lane *fresh, const lane *f, const lane *u, Py_ssize_t t
+) noexcept nogil:
+    """Bring a column of the panel up to date with the t pivots before it, three at most."""
+    cdef lane zero = broadcast(0.0, a[0]), c
+    cdef lane u0 = u[0] if t > 0 else zero, u1 = u[n] if t > 1 else zero
+    cdef lane u2 = u[2 * n] if t > 2 else zero
+    cdef Py_ssize_t pitch = lane_pitch(n), i
+    if t == 0:
+        return
+    for i in range(n):
+        c = load_unless(fresh[i], a + i * pitch) if jordan else a[i * pitch]
+        c = subtract_product(c, f[i * RANK], u0)
+        c = subtract_product(c, f[i * RANK + 1], u1)
+        a[i * pitch] = subtract_product(c, f[i * RANK + 2], u2)
+
+
+cdef inline void find_pivot(
+    const lane *a, Py_ssize_t n, const lane *used, lane *pivot, lane *index
+) noexcept nogil:
+    """The unused row with the largest |entry| in the column a, the first of several; NaN if all are."""
+    cdef lane zero = broadcast(0.0, a[0]), one = broadcast(1.0, a[0]), none = -one
+    cdef lane best = none, second = none, at = zero, row = broadcast(<double> n, a[0])
+    cdef Py_ssize_t pitch = lane_pitch(n), i
+    for i in range(0, n - 1, 2):
+        best = maximum(magnitude(a, used, i, pitch), best)
+        second = maximum(magnitude(a, used, i + 1, pitch), second)
+    best = maximum(magnitude(a, used, n - 1, pitch), maximum(second, best))
+    for i in range(n - 1, -1, -1):
+        row = row - one
+        at = select(equal(magnitude(a, used, i, pitch), best), row, at)
+    index[0] = at
+    pivot[0] = select(equal(best, none), broadcast(NAN, one), gather(a, at, pitch))
+
+
+cdef inline lane magnitude(
+    const lane *a, const lane *used, Py_ssize_t i, Py_ssize_t pitch
+) noexcept nogil:
+    """|a_i| in the column a; NaN for a used row, which no comparison prefers."""
+    return either(absolute(a[i * pitch]), used[i])
+
+
+cdef inline void note_factors(
+    const lane *a, Py_ssize_t n, bint jordan, Py_ssize_t t, lane pivot, lane index,
+    lane *used, lane *fresh, lane *factors
+) noexcept nogil:
+    """factors[i, t] = a_i / pivot; with Gauss 0 for used rows, else -1/pivot for the pivot row."""
+    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot), row = zero
+    cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot), mine, factor
+    cdef Py_ssize_t pitch = lane_pitch(n), i
+    for i in range(n):
+        mine = equal(row, index)
+        used[i] = either(used[i], mine)
+        factor = a[i * pitch] * reciprocal
+        if jordan:
             fresh[i] = either(fresh[i], mine)
-            factor = a[i * n + k] * reciprocal
-            if jordan:
-                factor = select(mine, -reciprocal, factor)
-                a[i * n + k] = zero
-                for j in range(t):
-                    factors[i * RANK + j] = zero_where(mine, factors[i * RANK + j])
-            else:
-                factor = zero_where(used[i], factor)
-            factors[i * RANK + t] = factor
-            for j in range(first, stop):
-                entry = zero_where(mine, a[i * n + j]) if jordan else a[i * n + j]
-                a[i * n + j] = subtract_product(entry, factor, rows[t * n + j])
-            row = row + one
+            factor = select(mine, -reciprocal, factor)
+            factors[i * RANK] = zero_where(mine, factors[i * RANK])
+            factors[i * RANK + 1] = zero_where(mine, factors[i * RANK + 1])
+            factors[i * RANK + 2] = zero_where(mine, factors[i * RANK + 2])
+        else:
+            factor = zero_where(used[i], factor)
+        factors[i * RANK + t] = factor
+        row = row + one
 
 
 cdef inline void collect_pivot_rows(
-    const lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
+    lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
     const lane *order, lane *work
 ) noexcept nogil:
-    """rows[t, j] outside the panel: each pivot row as it is when its turn comes."""
+    """rows[t, j] for the columns to be updated; those of the panel itself begin as unit columns."""
     cdef lane *rows = work + (2 + RANK) * n
     cdef lane *multipliers = rows + RANK * n
-    cdef lane u
     cdef Py_ssize_t j, s, t
-    for j in range(0 if jordan else stop, n):
-        if start <= j < stop:
-            continue
-        for t in range(stop - start):
-            u = gather(a + j, order[start + t], n)
-            for s in range(t):
-                u = subtract_product(u, multipliers[t * RANK + s], rows[s * n + j])
-            rows[t * n + j] = u
+    for t in range(stop - start):
+        if jordan:
+            pivot_row_up_to_date(a, n, 0, start, t, order[start + t], rows, multipliers)
+        pivot_row_up_to_date(a, n, stop, n, t, order[start + t], rows, multipliers)
+        for j in range(start, stop if jordan else start):
+            rows[t * n + j] = broadcast(1.0 if t == j - start else 0.0, a[0])
+            for s in range(j - start, t):
+                rows[t * n + j] = subtract_product(
+                    rows[t * n + j], multipliers[t * RANK + s], rows[s * n + j])
+    for t in range(stop - start, RANK):
+        for j in range(n):
+            rows[t * n + j] = broadcast(0.0, a[0])
 
 
 cdef inline void apply_panel(
     lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan, const lane *work
 ) noexcept nogil:
-    """Subtract factors times rows from the columns outside the panel."""
+    """Subtract factors times rows: from all columns to the right of the panel, with Gauss-Jordan
+    from all others, too, where the panel's own begin as zero."""
     cdef const lane *fresh = work + n
     cdef const lane *factors = fresh + n
     cdef const lane *rows = factors + RANK * n
-    cdef Py_ssize_t i, whole = n - n % 4
+    cdef Py_ssize_t pitch = lane_pitch(n), i, j, whole = n - n % 4
+    if jordan:
+        for i in range(n):
+            for j in range(start, stop):
+                a[i * pitch + j] = broadcast(0.0, a[0])
     for i in range(0, whole, 4):
-        if jordan:
-            update_four_rows(a + i * n, n, 0, start, jordan, fresh + i, factors + i * RANK, rows)
-        update_four_rows(a + i * n, n, stop, n, jordan, fresh + i, factors + i * RANK, rows)
+        update_four_rows(a + i * pitch, n, 0 if jordan else stop, n, jordan, fresh + i,
+                         factors + i * RANK, rows)
     for i in range(whole, n):
-        if jordan:
-            update_row(a + i * n, n, 0, start, jordan, fresh + i, factors + i * RANK, rows)
-        update_row(a + i * n, n, stop, n, jordan, fresh + i, factors + i * RANK, rows)
+        update_row(a + i * pitch, n, 0 if jordan else stop, n, jordan, fresh + i,
+                   factors + i * RANK, rows)
 
 
 cdef inline void update_row(
@@ -191,7 +254,7 @@ cdef inline void update_row(
     cdef Py_ssize_t j
     cdef lane c
     for j in range(first, last):
-        c = zero_where(fresh[0], a[j]) if jordan else a[j]
+        c = load_unless(fresh[0], a + j) if jordan else a[j]
         c = subtract_product(c, f[0], rows[j])
         c = subtract_product(c, f[1], rows[n + j])
         c = subtract_product(c, f[2], rows[2 * n + j])
@@ -203,20 +266,22 @@ cdef inline void update_four_rows(
     const lane *fresh, const lane *f, const lane *rows
 ) noexcept nogil:
     """The inner loop: 16 factors stay in registers, 4 loads, 16 multiply-adds, 4 stores a column."""
-    cdef lane *b = a + n
-    cdef lane *c = b + n
-    cdef lane *d = c + n
+    cdef lane *b = a + lane_pitch(n)
+    cdef lane *c = b + lane_pitch(n)
+    cdef lane *d = c + lane_pitch(n)
     cdef lane fa0 = f[0], fa1 = f[1], fa2 = f[2], fa3 = f[3]
     cdef lane fb0 = f[4], fb1 = f[5], fb2 = f[6], fb3 = f[7]
     cdef lane fc0 = f[8], fc1 = f[9], fc2 = f[10], fc3 = f[11]
     cdef lane fd0 = f[12], fd1 = f[13], fd2 = f[14], fd3 = f[15]
+    cdef lane new_a = fresh[0], new_b = fresh[1], new_c = fresh[2], new_d = fresh[3]
     cdef lane p, q, r, s, u
     cdef Py_ssize_t j
     for j in range(first, last):
-        p, q, r, s = a[j], b[j], c[j], d[j]
         if jordan:
-            p, q = zero_where(fresh[0], p), zero_where(fresh[1], q)
-            r, s = zero_where(fresh[2], r), zero_where(fresh[3], s)
+            p, q = load_unless(new_a, a + j), load_unless(new_b, b + j)
+            r, s = load_unless(new_c, c + j), load_unless(new_d, d + j)
+        else:
+            p, q, r, s = a[j], b[j], c[j], d[j]
         u = rows[j]
         p, q = subtract_product(p, fa0, u), subtract_product(q, fb0, u)
         r, s = subtract_product(r, fc0, u), subtract_product(s, fd0, u)

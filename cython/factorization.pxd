@@ -15,7 +15,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from closed cimport closed_adjugate, closed_determinant, closed_inverse
-from elimination cimport eliminate, finish, parity, workspace
+from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
     VD, VF, absolute, both, broadcast, complement, either, element, equal, greater, lane, load_lanes,
     mask_bits, set_element, split_exponent, store_lanes, times_power_of_two, vd, vf, width, zero_where,
@@ -84,7 +84,7 @@ cdef inline int closed_group(real like, const request *asked, group *g) noexcept
 cdef inline void load_group(real like, group *g, vd *x) noexcept nogil:
     cdef Py_ssize_t i, j
     if real is double:
-        pack(x, g.matrices, g.n, g.n, g.row_stride, g.column_stride)
+        pack(x, g.n, g.matrices, g.n, g.n, g.row_stride, g.column_stride)
     else:
         for i in range(g.n):
             for j in range(g.n):
@@ -139,7 +139,14 @@ cdef inline int inspect(
 
 cdef inline Py_ssize_t lanes_needed(Py_ssize_t n) noexcept nogil:
     """Lane vectors of memory that `elimination_group` works in."""
-    return 2 * n * n + 2 * n + workspace(n)
+    return n * lane_pitch(n) + n * n + 2 * n + workspace(n)
+
+
+cdef inline void clear_padding(lane *a, Py_ssize_t n, Py_ssize_t pitch) noexcept nogil:
+    cdef Py_ssize_t i
+    if pitch > n:
+        for i in range(n):
+            a[i * pitch + n] = broadcast(0.0, a[0])
 
 
 cdef inline Py_ssize_t careful_doubles(Py_ssize_t n) noexcept nogil:
@@ -151,17 +158,21 @@ cdef inline int elimination_group(
     lane *memory, double *careful_memory, const request *asked, group *g
 ) noexcept nogil:
     """One group of W matrices in lanes of their own precision."""
-    cdef Py_ssize_t n = g.n, k
+    cdef Py_ssize_t n = g.n, k, pitch = lane_pitch(n)
     cdef lane *a = memory
-    cdef lane *scratch = a + n * n
+    cdef lane *scratch = a + n * pitch
     cdef lane *pivots = scratch + n * n
     cdef lane *order = pivots + n
     cdef lane *work = order + n
     cdef lane mantissa, exponent, last, strange, zero, one
     cdef int status = FINE
-    pack(a, g.matrices, n, n, g.row_stride, g.column_stride)
+    pack(a, pitch, g.matrices, n, n, g.row_stride, g.column_stride)
+    clear_padding(a, n, pitch)
     zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
-    eliminate(a, n, asked.gradient != GRADIENT_NONE, pivots, order, work)
+    if asked.gradient == GRADIENT_NONE:
+        eliminate(a, n, False, pivots, order, work)
+    else:
+        eliminate(a, n, True, pivots, order, work)
     last = pivots[n - 1]
     strange = unusual(pivots, n, asked.gradient != GRADIENT_NONE)
     mantissa, exponent = parity(order, n), zero
@@ -171,9 +182,9 @@ cdef inline int elimination_group(
         finish(a, n, order[n - 1], one, one / last, work)
     elif asked.gradient == GRADIENT_OF_DET:
         finish(a, n, order[n - 1], last, one, work)
-        scale(a, n * n, mantissa, exponent)
+        scale(a, n * pitch, mantissa, exponent)
     if asked.gradient:
-        strange = either(strange, not_finite(a, n * n))
+        strange = either(strange, not_finite(a, n * pitch))
     multiply_lanes(last, &mantissa, &exponent)
     if mask_bits(strange):
         status = redo_lanes(mask_bits(strange), careful_memory, asked, g, a, order,
@@ -183,10 +194,10 @@ cdef inline int elimination_group(
     else:
         status |= write_values(<float> 0, asked, g, mantissa, zero, exponent)
     if asked.transposed:
-        unpack_permuted(a, order, g.gradients, g.count, n, g.gradient_row_stride,
+        unpack_permuted(a, pitch, order, g.gradients, g.count, n, g.gradient_row_stride,
                         g.gradient_column_stride, <char *> scratch, <int *> work)
     elif asked.gradient:
-        unpack_permuted(a, order, g.gradients, g.count, n, g.gradient_column_stride,
+        unpack_permuted(a, pitch, order, g.gradients, g.count, n, g.gradient_column_stride,
                         g.gradient_row_stride, <char *> scratch, <int *> work)
     return status
 
@@ -213,7 +224,8 @@ cdef inline int row_elimination(
     read_rows(g, a, pitch)
     zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
     exponent, mantissa = zero, broadcast(
-        eliminate_rows(a, n, pitch, jordan, pivots, origin, work), zero)
+        eliminate_rows(a, n, pitch, True, pivots, origin, work) if jordan else
+        eliminate_rows(a, n, pitch, False, pivots, origin, work), zero)
     last = pivots[n - 1]
     strange = unusual(pivots, n, jordan)
     for k in range(n - 1):
@@ -327,7 +339,7 @@ cdef inline int redo_lanes(
         for i in range(g.n if asked.gradient else 0):
             set_element(order + i, l, <double> i)
             for j in range(g.n):
-                set_element(a + i * g.n + j, l, gradient[j * g.n + i])
+                set_element(a + i * lane_pitch(g.n) + j, l, gradient[j * g.n + i])
     return status
 
 

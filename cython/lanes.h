@@ -80,9 +80,21 @@ template <class V> static inline V complement(V m) { return (V)(~(matgrad::bits<
 template <class V> static inline V zero_where(V m, V a) {
     return (V)(~(matgrad::bits<V>)m & (matgrad::bits<V>)a);
 }
+/* *place, zero where the mask is set: on AVX-512 part of the load. */
+template <class V> static inline V load_unless(V mask, const V *place) { return zero_where(mask, *place); }
+#if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
+static inline vd load_unless(vd mask, const vd *place) {
+    return (vd)_mm512_maskz_load_pd(_knot_mask8(_mm512_movepi64_mask((__m512i)mask)), place);
+}
+static inline vf load_unless(vf mask, const vf *place) {
+    return (vf)_mm512_maskz_load_ps(_knot_mask16(_mm512_movepi32_mask((__m512i)mask)), place);
+}
+#endif
 template <class V> static inline V select(V mask, V a, V b) {
     return ((matgrad::bits<V>)mask < 0) ? a : b;
 }
+/* The greater of the two, b where a is NaN. */
+template <class V> static inline V maximum(V a, V b) { return a > b ? a : b; }
 template <class V> static inline V not_a_number(V a) { return (V)(a != a); }
 template <class V> static inline V absolute(V a) { return zero_where(broadcast(-0.0, a), a); }
 

@@ -19,7 +19,10 @@ cdef extern from "lanes.h" nogil:
     T differ[T](T m, T n) noexcept
     T complement[T](T m) noexcept
     T zero_where[T](T m, T a) noexcept
+    vd load_unless(vd mask, const vd *place) noexcept
+    vf load_unless(vf mask, const vf *place) noexcept
     T select[T](T mask, T a, T b) noexcept
+    T maximum[T](T a, T b) noexcept
     T not_a_number[T](T a) noexcept
     T absolute[T](T a) noexcept
     unsigned int mask_bits(vd m) noexcept

@@ -26,6 +26,7 @@ from batches cimport (
 from factorization cimport request
 from lanes cimport DOUBLES, FLOATS
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
+from threads cimport set_thread_limit, thread_count, watch_forks
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -34,6 +35,19 @@ cdef extern from *:
     const char *MATGRAD_ISA
 
 instruction_set = MATGRAD_ISA.decode()
+watch_forks()
+
+
+def set_num_threads(int count):
+    """Let the kernels use at most `count` threads; no more than OpenMP allows are used anyway."""
+    if count < 1:
+        raise ValueError(f"set_num_threads needs a count of 1 or more; got {count}")
+    set_thread_limit(count)
+
+
+def get_num_threads():
+    """Return how many threads the kernels use on a large batch."""
+    return thread_count()
 
 
 cdef extern from "numpy/ufuncobject.h":

@@ -28,23 +28,23 @@ cdef inline Py_ssize_t item_size(lane like) noexcept nogil:
 
 
 cdef inline void pack(
-    lane *a, const char **places, Py_ssize_t m, Py_ssize_t n,
+    lane *a, Py_ssize_t pitch, const char **places, Py_ssize_t m, Py_ssize_t n,
     Py_ssize_t row_stride, Py_ssize_t column_stride
 ) noexcept nogil:
-    """a[i*n + j] from the entries (i, j) of m x n matrices; strides in bytes."""
+    """a[i*pitch + j] from the entries (i, j) of m x n matrices; strides in bytes."""
     cdef Py_ssize_t item = item_size(a[0]), i, j
-    if column_stride == item and row_stride == n * item:
+    if column_stride == item and row_stride == n * item and pitch == n:
         pack_run(a, 1, places, 0, m * n)
     elif column_stride == item:
         for i in range(m):
-            pack_run(a + i * n, 1, places, i * row_stride, n)
+            pack_run(a + i * pitch, 1, places, i * row_stride, n)
     elif row_stride == item:
         for j in range(n):
-            pack_run(a + j, n, places, j * column_stride, m)
+            pack_run(a + j, pitch, places, j * column_stride, m)
     else:
         for i in range(m):
             for j in range(n):
-                a[i * n + j] = load_one(places, i * row_stride + j * column_stride, a[0])
+                a[i * pitch + j] = load_one(places, i * row_stride + j * column_stride, a[0])
 
 
 cdef inline void unpack(
@@ -68,7 +68,7 @@ cdef inline void unpack(
 
 
 cdef inline void unpack_permuted(
-    const lane *a, const lane *order, char **places, int count, Py_ssize_t n,
+    const lane *a, Py_ssize_t pitch, const lane *order, char **places, int count, Py_ssize_t n,
     Py_ssize_t row_stride, Py_ssize_t column_stride, char *scratch, int *row
 ) noexcept nogil:
     """Entry (k, order_j) of each matrix from a[order_k, j]; scratch holds W matrices, row n."""
@@ -77,7 +77,11 @@ cdef inline void unpack_permuted(
     cdef int l
     for l in range(width(a[0])):
         parts[l] = scratch + l * n * n * item
-    unpack_run(a, 1, parts, count, 0, n * n)
+    if pitch == n:
+        unpack_run(a, 1, parts, count, 0, n * n)
+    else:
+        for j in range(n):
+            unpack_run(a + j * pitch, 1, parts, count, j * n * item, n)
     for l in range(count):
         for j in range(n):
             row[j] = <int> element(order + j, l)

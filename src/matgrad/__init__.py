@@ -1,5 +1,7 @@
 """Closed-form matrix derivatives: exact, batched, in compiled code."""
 
+from matgrad import layout
+from matgrad.configuration import __version__, get_num_threads, set_num_threads, show_config
 from matgrad.linalg import (
     adjugate,
     det,
@@ -13,15 +15,18 @@ from matgrad.linalg import (
     trace_product,
 )
 
-__version__ = "0.1.0"
-
 __all__ = [
+    "__version__",
     "adjugate",
     "det",
     "det_and_gradient",
+    "get_num_threads",
     "inv",
+    "layout",
     "quadratic_trace",
     "quadratic_trace_and_gradient",
+    "set_num_threads",
+    "show_config",
     "slogdet",
     "slogdet_and_gradient",
     "trace",

@@ -1,13 +1,6 @@
 """The kernels as generalized ufuncs, from the build for this processor's instruction set."""
 
-from typing import TYPE_CHECKING
-
-from matgrad._native import chosen, load
-
-if TYPE_CHECKING:
-    from matgrad._native import linalg as kernels
-else:
-    kernels = load(chosen())
+from matgrad._native import kernels
 
 adjugate = kernels.adjugate
 det = kernels.det

@@ -3,10 +3,11 @@
 import importlib
 import os
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from matgrad._native.processor import instruction_sets
 
-__all__ = ["chosen", "instruction_sets", "load"]
+__all__ = ["chosen", "instruction_sets", "kernels", "load"]
 
 
 def chosen() -> str:
@@ -30,3 +31,9 @@ def chosen() -> str:
 def load(isa: str) -> ModuleType:
     """Return the module of kernels compiled for the instruction set `isa`."""
     return importlib.import_module(f"matgrad._native.{isa}.linalg")
+
+
+if TYPE_CHECKING:
+    from matgrad._native import linalg as kernels
+else:
+    kernels = load(chosen())

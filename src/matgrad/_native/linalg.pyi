@@ -2,6 +2,9 @@ from numpy import ufunc
 
 instruction_set: str
 
+def get_num_threads() -> int: ...
+def set_num_threads(count: int) -> None: ...
+
 adjugate: ufunc
 det: ufunc
 det_and_gradient: ufunc

@@ -144,12 +144,26 @@ cdef inline void factor_closed(
 
 
 cdef inline int closed_part(real like, const batch *b, const request *asked, int part) noexcept nogil:
+    """Compiled for each n, whose loops then unroll."""
+    cdef int n = <int> b.dimensions[1]
+    if n == 2:
+        return closed_groups(like, b, asked, part, 2)
+    if n == 3:
+        return closed_groups(like, b, asked, part, 3)
+    if n == 4:
+        return closed_groups(like, b, asked, part, 4)
+    return closed_groups(like, b, asked, part, n)
+
+
+cdef inline int closed_groups(
+    real like, const batch *b, const request *asked, int part, int n
+) noexcept nogil:
     cdef Py_ssize_t start = part_start(b, part), stop = part_stop(b, part)
     cdef int status = FINE
     cdef group g
     while start < stop:
         place_group(b, asked, start, stop, VD, &g)
-        status |= closed_group(like, asked, &g)
+        status |= closed_group(like, asked, &g, n)
         start += VD
     return status
 

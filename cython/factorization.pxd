@@ -55,14 +55,14 @@ cdef struct group:
 
 # ---- n <= 4 ----------------------------------------------------------------------------------
 
-cdef inline int closed_group(real like, const request *asked, group *g) noexcept nogil:
+cdef inline int closed_group(real like, const request *asked, group *g, int n) noexcept nogil:
     """One group of VD matrices; float32 is widened on the way in, rounded on the way out."""
     cdef vd x[CLOSED * CLOSED]
     cdef vd gradient[CLOSED * CLOSED]
     cdef vd exponent
     cdef twofold det
-    cdef int n = <int> g.n, status = FINE
-    load_group(like, g, x)
+    cdef int status = FINE
+    load_group(like, g, x, n)
     if asked.det or asked.slogdet:
         det.high = exponent = broadcast(1.0, x[0])
         det.low = exponent = broadcast(0.0, x[0])
@@ -77,32 +77,34 @@ cdef inline int closed_group(real like, const request *asked, group *g) noexcept
         status |= inspect(like, x, gradient, n * n, g.count)
         if asked.transposed:
             transpose_lanes(gradient, n)
-        store_group(like, g, gradient)
+        store_group(like, g, gradient, n)
     return status
 
 
-cdef inline void load_group(real like, group *g, vd *x) noexcept nogil:
+cdef inline void load_group(real like, group *g, vd *x, int n) noexcept nogil:
     cdef Py_ssize_t i, j
     if real is double:
-        pack(x, g.n, g.matrices, g.n, g.n, g.row_stride, g.column_stride)
+        pack(x, n, g.matrices, n, n, g.row_stride, g.column_stride)
     else:
-        for i in range(g.n):
-            for j in range(g.n):
-                x[i * g.n + j] = load_lanes(
+        for i in range(n):
+            for j in range(n):
+                x[i * n + j] = load_lanes(
                     like, g.matrices, i * g.row_stride + j * g.column_stride, x[0])
 
 
-cdef inline void store_group(real like, group *g, const vd *gradient) noexcept nogil:
+cdef inline void store_group(
+    real like, group *g, const vd *gradient, int n
+) noexcept nogil:
     cdef Py_ssize_t i, j
     if real is double:
-        unpack(gradient, g.gradients, g.count, g.n, g.n,
+        unpack(gradient, g.gradients, g.count, n, n,
                g.gradient_row_stride, g.gradient_column_stride)
     else:
-        for i in range(g.n):
-            for j in range(g.n):
+        for i in range(n):
+            for j in range(n):
                 store_lanes(
                     like, g.gradients, i * g.gradient_row_stride + j * g.gradient_column_stride,
-                    g.count, gradient[i * g.n + j])
+                    g.count, gradient[i * n + j])
 
 
 cdef inline void transpose_lanes(vd *x, int n) noexcept nogil:

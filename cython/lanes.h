@@ -251,13 +251,13 @@ static inline void exchange(V &a, V &b, std::integer_sequence<int, L...>) {
     a = upper;
     b = lower;
 }
-template <int S, class V> static inline void stages(V *t) {
-    constexpr int W = traits<V>::width;
-    if constexpr (S < W) {
+template <int S, class V, int N = traits<V>::width> static inline void stages(V *t) {
+    if constexpr (S < N) {
 #pragma GCC unroll 16
-        for (int i = 0; i < W; i++)
-            if (!(i & S)) exchange<S>(t[i], t[i + S], std::make_integer_sequence<int, W>());
-        stages<2 * S>(t);
+        for (int i = 0; i < N; i++)
+            if (!(i & S))
+                exchange<S>(t[i], t[i + S], std::make_integer_sequence<int, traits<V>::width>());
+        stages<2 * S, V, N>(t);
     }
 }
 
@@ -281,6 +281,51 @@ template <class V> static inline void load_transposed(const char *const *places,
     transpose(t);
 #pragma GCC unroll 16
     for (int i = 0; i < matgrad::traits<V>::width; i++) out[i] = t[i];
+}
+/* The same for W/2 scalars a place: two places to a vector, one stage less. */
+namespace matgrad {
+template <class V> struct halves {
+    typedef scalar<V> type __attribute__((vector_size(sizeof(V) / 2)));
+};
+template <class V, int... L>
+static inline V join(const char *a, const char *b, std::integer_sequence<int, L...>) {
+    typename halves<V>::type low, high;
+    memcpy(&low, a, sizeof(low));
+    memcpy(&high, b, sizeof(high));
+    return __builtin_shufflevector(low, high, L...);
+}
+template <class V, int... L>
+static inline void part(V v, char *a, char *b, bool to_a, bool to_b, std::integer_sequence<int, L...>) {
+    typename halves<V>::type low = __builtin_shufflevector(v, v, L...);
+    typename halves<V>::type high = __builtin_shufflevector(v, v, (L + (int)sizeof...(L))...);
+    if (to_a) memcpy(a, &low, sizeof(low));
+    if (to_b) memcpy(b, &high, sizeof(high));
+}
+} // namespace matgrad
+
+template <class V>
+static inline void load_half_transposed(const char *const *places, ptrdiff_t offset, V *out) {
+    constexpr int W = matgrad::traits<V>::width, half = W / 2;
+    V t[half];
+#pragma GCC unroll 16
+    for (int l = 0; l < half; l++)
+        t[l] = matgrad::join<V>(places[l] + offset, places[l + half] + offset,
+                                std::make_integer_sequence<int, W>());
+    matgrad::stages<1, V, half>(t);
+#pragma GCC unroll 16
+    for (int i = 0; i < half; i++) out[i] = t[i];
+}
+template <class V>
+static inline void store_half_transposed(char *const *places, ptrdiff_t offset, int count, const V *in) {
+    constexpr int half = matgrad::traits<V>::width / 2;
+    V t[half];
+#pragma GCC unroll 16
+    for (int i = 0; i < half; i++) t[i] = in[i];
+    matgrad::stages<1, V, half>(t);
+#pragma GCC unroll 16
+    for (int l = 0; l < half; l++)
+        matgrad::part(t[l], places[l] + offset, places[l + half] + offset, l < count,
+                      l + half < count, std::make_integer_sequence<int, half>());
 }
 /* The inverse, for the first `count` places. */
 template <class V>
@@ -307,6 +352,13 @@ static inline V load_lanes(T, const char *const *places, ptrdiff_t offset, V) {
 }
 template <class T, class V>
 static inline void store_lanes(T, char *const *places, ptrdiff_t offset, int count, V in) {
+    constexpr int W = matgrad::traits<V>::width;
+    typedef T stored __attribute__((vector_size(sizeof(T) * W)));
+    if (count == W && places[W - 1] - places[0] == (ptrdiff_t)(W - 1) * (ptrdiff_t)sizeof(T)) {
+        stored values = __builtin_convertvector(in, stored); /* neighbours: places are evenly spaced */
+        memcpy(places[0] + offset, &values, sizeof(values));
+        return;
+    }
     for (int l = 0; l < count; l++) {
         T value = (T)in[l];
         memcpy(places[l] + offset, &value, sizeof(T));

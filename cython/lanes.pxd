@@ -40,6 +40,9 @@ cdef extern from "lanes.h" nogil:
     T load[T](const char *source, T like) noexcept
     void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
     void store_transposed[T](char **places, Py_ssize_t offset, int count, T *values) noexcept
+    void load_half_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
+    void store_half_transposed[T](
+        char **places, Py_ssize_t offset, int count, T *values) noexcept
     T load_lanes[S, T](S stored, const char **places, Py_ssize_t offset, T like) noexcept
     void store_lanes[S, T](
         S stored, char **places, Py_ssize_t offset, int count, T values) noexcept

@@ -2,13 +2,16 @@
 
 A run of consecutive scalars is moved W at a time through a W x W transposition in registers (W log2 W
 shuffles for W^2 scalars); the last, partial square of a run overlaps the one before it instead of
-reading past the end. A matrix in C order is one run, one in Fortran order or with padded rows a
+reading past the end, or goes scalar by scalar if it holds one or two. A matrix in C order is one run, one in Fortran order or with padded rows a
 run a row or column; anything else is moved scalar by scalar. Fewer than W matrices are filled up with
 copies of the last, so every lane computes something harmless.
 Rejected: gather instructions for every entry (3 times slower at n = 8 on AVX-512).
 """
 
-from lanes cimport element, lane, load_lanes, load_transposed, store_lanes, store_transposed, vd, vf, width
+from lanes cimport (
+    element, lane, load_half_transposed, load_lanes, load_transposed, store_half_transposed,
+    store_lanes, store_transposed, vd, vf, width,
+)
 
 cdef enum:
     MOST_LANES = 16
@@ -116,10 +119,15 @@ cdef inline void pack_run(
     """a[k * step] from `count` consecutive scalars, `offset` bytes into each matrix."""
     cdef lane square[MOST_LANES]
     cdef Py_ssize_t i, k, first, W = width(a[0]), item = item_size(a[0])
-    if count < W:
-        for k in range(count):
-            a[k * step] = load_one(places, offset + k * item, a[0])
+    if count == W // 2:
+        load_half_transposed(places, offset, &square[0])
+        for i in range(W // 2):
+            a[i * step] = square[i]
         return
+    if count < W or count % W < 3:
+        for k in range(count - count % W, count):
+            a[k * step] = load_one(places, offset + k * item, a[0])
+        count -= count % W
     for k in range((count + W - 1) // W):
         first = min(k * W, count - W)
         load_transposed(places, offset + first * item, &square[0])
@@ -132,10 +140,15 @@ cdef inline void unpack_run(
 ) noexcept nogil:
     cdef lane square[MOST_LANES]
     cdef Py_ssize_t i, k, first, W = width(a[0]), item = item_size(a[0])
-    if count < W:
-        for k in range(count):
-            store_one(places, offset + k * item, matrices, a[k * step])
+    if count == W // 2:
+        for i in range(W // 2):
+            square[i] = a[i * step]
+        store_half_transposed(places, offset, matrices, &square[0])
         return
+    if count < W or count % W < 3:
+        for k in range(count - count % W, count):
+            store_one(places, offset + k * item, matrices, a[k * step])
+        count -= count % W
     for k in range((count + W - 1) // W):
         first = min(k * W, count - W)
         for i in range(W):

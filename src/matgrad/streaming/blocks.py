@@ -29,6 +29,7 @@ def blocks(batch: Sequence[int], count: int) -> Iterator[Box]:
 
     Examples
     --------
+    >>> from matgrad.streaming import blocks
     >>> for box in blocks((2, 3), count=2):
     ...     print(box)
     (range(0, 1), range(0, 2))
@@ -55,6 +56,7 @@ def broadcast_box(box: Box, batch: Sequence[int]) -> Box:
 
     Examples
     --------
+    >>> from matgrad.streaming import broadcast_box
     >>> broadcast_box((range(4, 5), range(0, 3)), (1, 3))
     (range(0, 1), range(0, 3))
     >>> broadcast_box((range(4, 5), range(0, 3)), ())

@@ -10,7 +10,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,6 +51,7 @@ def new_arrays(
     --------
     >>> import tempfile
     >>> import numpy as np
+    >>> from matgrad.streaming import new_arrays
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = f"{folder}/squares.npy"
     ...     with new_arrays({path: (4,)}, np.dtype(float)) as [squares]:
@@ -128,7 +129,8 @@ class NewArray:
             "shape": shape,
         }
         with self._says_what_fails():
-            self._file = files.enter_context(self.partial.open("xb"))
+            self._file = self.partial.open("xb")
+            files.callback(_close, self._file)
             np.lib.format.write_array_header_1_0(self._file, header)
 
     def append(self, block: Array) -> None:
@@ -153,6 +155,12 @@ class NewArray:
             yield
         except OSError as error:
             raise FileError(f"cannot write {self.path}: {error.strerror}") from error
+
+
+def _close(file: BinaryIO) -> None:
+    """Close a file; `finish` has told whether all was written, and else it is given up."""
+    with suppress(OSError):
+        file.close()
 
 
 def _publish(arrays: list[NewArray]) -> None:

@@ -56,6 +56,7 @@ def open_source(path: str, key: str | None = None) -> Iterator["Source"]:
     --------
     >>> import tempfile
     >>> import numpy as np
+    >>> from matgrad.streaming import open_source
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     np.save(f"{folder}/X.npy", np.arange(12.0).reshape(3, 2, 2))
     ...     with open_source(f"{folder}/X.npy") as X:

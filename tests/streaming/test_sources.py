@@ -134,6 +134,22 @@ def test_a_file_of_another_format_is_refused(content: bytes, tmp_path: Path) -> 
         opened(path)
 
 
+def test_an_impossible_shape_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", np.zeros((22, 2)))
+    content = (tmp_path / "X.npy").read_bytes()
+    (tmp_path / "X.npy").write_bytes(content.replace(b"(22,", b"(-2,"))
+    with pytest.raises(FileError, match=r"impossible shape \(-2, 2\)"):
+        opened(tmp_path / "X.npy")
+
+
+def test_a_stored_array_that_lies_about_its_length_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "X.npz", X=np.zeros((3, 3)))
+    content = (tmp_path / "X.npz").read_bytes()
+    (tmp_path / "X.npz").write_bytes(content.replace(b"(3, 3)", b"(9, 9)"))
+    with pytest.raises(FileError, match="cut short"):
+        opened(tmp_path / "X.npz")
+
+
 def test_python_objects_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([[{}]]), allow_pickle=True)
     with pytest.raises(FileError, match="Python objects"):

@@ -67,13 +67,13 @@ def open_source(path: str, key: str | None = None) -> Iterator["Source"]:
         try:
             file = files.enter_context(Path(path).open("rb"))
             is_zip = file.read(2) == b"PK"
-            length = file.seek(0, 2)
+            end = file.seek(0, 2)
         except OSError as error:
             raise FileError(f"cannot read {path}: {error.strerror}") from error
         if is_zip:
-            yield _open_member(files, file, path, key)
+            yield _open_member(files, file, end, path, key)
         elif key is None:
-            yield _map(file, path, start=0, length=length)
+            yield _map(file, path, start=0, length=end)
         else:
             raise FileError(f"{path} is not an .npz file, so it has no array {key!r}")
 
@@ -147,14 +147,16 @@ def _gather(
     return block
 
 
-def _open_member(files: ExitStack, file: IO[bytes], path: str, key: str | None) -> Source:
+def _open_member(files: ExitStack, file: IO[bytes], end: int, path: str, key: str | None) -> Source:
+    """Return an array of the .npz file `file`, which has `end` bytes."""
     try:
         archive = files.enter_context(zipfile.ZipFile(file))
         member = _choose(archive, path, key)
         if member.compress_type == zipfile.ZIP_STORED:
-            return _map(file, path, start=_stored_at(file, member), length=member.file_size)
+            start = _stored_at(file, member)
+            return _map(file, path, start, length=min(member.file_size, end - start))
         return _stream(files.enter_context(archive.open(member)), path, member.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError) as error:
         raise FileError(f"cannot read {path}: {error}") from error
 
 
@@ -230,9 +232,12 @@ def _read_header(stream: IO[bytes], path: str) -> tuple[tuple[int, ...], bool, n
             header = np.lib.format.read_array_header_2_0(stream)
     except ValueError as error:
         raise FileError(f"{path} is neither a .npy nor an .npz file") from error
-    if header[2].hasobject:
+    shape, fortran_order, dtype = header
+    if min(shape, default=0) < 0:
+        raise FileError(f"{path} has the impossible shape {shape}")
+    if dtype.hasobject:
         raise FileError(f"{path} holds Python objects, not numbers")
-    return header
+    return shape, fortran_order, dtype
 
 
 def _check_length(path: str, needed: int, present: int) -> None:

@@ -1,0 +1,111 @@
+"""A function of matrices on batches in files: whether they fit, and its value and gradient."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from matgrad.commands.errors import UsageError
+from matgrad.commands.functions import Function
+from matgrad.streaming import Box, Source, broadcast_box
+
+Array = npt.NDArray[Any]
+
+WORK_BYTES = 128
+"""A kernel's work space for each entry of a matrix: two vectors of the widest lanes."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A function on the arrays of files, whose shapes and dtypes fit."""
+
+    function: Function
+    sources: Mapping[str, Source]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, function: Function, sources: Mapping[str, Source]) -> "Batch":
+        """Check that the arrays suit the function."""
+        _check_axes(function, sources)
+        dtype = np.result_type(*(_working_dtype(name, X) for name, X in sources.items()))
+        return cls(function, sources, _batch_shape(sources), dtype)
+
+    @property
+    def gradient_shape(self) -> tuple[int, ...]:
+        """The shape of the gradients together."""
+        return self.shape + self.sources["X"].shape[-2:]
+
+    def points_within(self, block_bytes: int) -> int:
+        """Return how many points of the batch, one at the least, fit into this much memory.
+
+        A point costs its matrices as they are in the file and again as the kernels want them,
+        and its results. Beside the points stand the constants and the kernel's work space.
+        """
+        entries = [prod(source.shape[-2:]) for source in self.sources.values()]
+        beside = WORK_BYTES * max(entries)
+        point = self.dtype.itemsize * (1 + prod(self.gradient_shape[-2:]))
+        for source, count in zip(self.sources.values(), entries, strict=True):
+            matrix = count * (source.dtype.itemsize + self.dtype.itemsize)
+            if len(source.shape) == 2:
+                beside += matrix
+            else:
+                point += matrix
+        return max(1, (block_bytes - beside) // point)
+
+    def value_and_gradient(self, box: Box) -> tuple[Array, Array]:
+        """Return the values and the gradients in a box of the batch."""
+        arrays = {name: self._block(source, box) for name, source in self.sources.items()}
+        with np.errstate(all="ignore"):
+            value, gradient = self.function.value_and_gradient(**arrays)
+        points = tuple(map(len, box))
+        return (
+            np.broadcast_to(value, points),
+            np.broadcast_to(gradient, points + self.gradient_shape[-2:]),
+        )
+
+    def _block(self, source: Source, box: Box) -> Array:
+        """Return a variable's part of the box, as the kernels want it."""
+        rows, columns = map(range, source.shape[-2:])
+        block = source.block((*broadcast_box(box, source.shape[:-2]), rows, columns))
+        return np.require(block, self.dtype, "A")
+
+
+def _check_axes(function: Function, sources: Mapping[str, Source]) -> None:
+    """Check that axes of one name have one length."""
+    lengths: dict[str, int] = {}
+    for name, axes in function.axes.items():
+        shape = sources[name].shape
+        if len(shape) < 2 or any(
+            lengths.setdefault(axis, length) != length
+            for axis, length in zip(axes, shape[-2:], strict=True)
+        ):
+            needed = ", ".join(f"{n} (..., {', '.join(a)})" for n, a in function.axes.items())
+            raise UsageError(f"{function.text} needs {needed}; got {_shapes(sources)}")
+
+
+def _batch_shape(sources: Mapping[str, Source]) -> tuple[int, ...]:
+    """Return the shape of the batch that all leading axes broadcast to."""
+    try:
+        return np.broadcast_shapes(*(source.shape[:-2] for source in sources.values()))
+    except ValueError as error:
+        raise UsageError(f"the leading axes do not broadcast: {_shapes(sources)}") from error
+
+
+def _shapes(sources: Mapping[str, Source]) -> str:
+    return ", ".join(f"{name} {source.shape}" for name, source in sources.items())
+
+
+def _working_dtype(name: str, source: Source) -> np.dtype[Any]:
+    """Return the dtype, in the machine's byte order, in which an array is computed with."""
+    if source.dtype.kind in "biu":
+        return np.dtype(np.float64)
+    if source.dtype.newbyteorder("=") in (np.float32, np.float64):
+        return source.dtype.newbyteorder("=")
+    raise UsageError(
+        f"{name} in {source.name} has dtype {source.dtype}; "
+        "supported are float32, float64, whole numbers and bool"
+    )

@@ -1,0 +1,93 @@
+"""The functions of a matrix X that the command line knows, by their text.
+
+A small table in place of the language: whatever parses a text has to give the same three things,
+the variables with their axes, and the value with its gradient on arrays.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from matgrad import linalg
+from matgrad.commands.errors import UsageError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A scalar function of a matrix X and of constant matrices.
+
+    Attributes
+    ----------
+    text
+        The function as it is written, without white space.
+    axes
+        The names of the lengths of each variable's two axes: {"X": ("n", "n")}.
+    value_and_gradient
+        Takes the variables by name, batches that broadcast, and returns the value and the
+        gradient by X in denominator layout (the shape of X), which may have to be broadcast.
+    """
+
+    text: str
+    axes: Mapping[str, tuple[str, str]]
+    value_and_gradient: Callable[..., tuple[Array, Array]]
+
+
+def find(text: str) -> Function:
+    """Return the function with this text, white space aside.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+
+    Examples
+    --------
+    >>> from matgrad.commands.functions import find
+    >>> find("tr( A * X )").text
+    'tr(A*X)'
+    """
+    for function in FUNCTIONS:
+        if function.text == "".join(text.split()):
+            return function
+    known = ", ".join(function.text for function in FUNCTIONS)
+    raise UsageError(f"unknown function {text!r}; known are {known}")
+
+
+def _det(X: Array) -> tuple[Array, Array]:
+    value, gradient = linalg.det_and_gradient(X)
+    return value, gradient
+
+
+def _logdet(X: Array) -> tuple[Array, Array]:
+    """Return log det X and X^-T, both NaN where det X < 0: there the logarithm is not real."""
+    sign, value, gradient = linalg.slogdet_and_gradient(X)
+    outside = sign < 0
+    gradient[outside] = np.nan
+    return np.where(outside, np.nan, value), gradient
+
+
+def _trace(X: Array) -> tuple[Array, Array]:
+    return linalg.trace(X), np.eye(X.shape[-1], dtype=X.dtype)
+
+
+def _trace_product(A: Array, X: Array) -> tuple[Array, Array]:
+    return linalg.trace_product(A, X), np.swapaxes(A, -1, -2)
+
+
+def _quadratic_trace(X: Array, A: Array, Q: Array) -> tuple[Array, Array]:
+    value, gradient = linalg.quadratic_trace_and_gradient(X, A, Q)
+    return value, gradient
+
+
+FUNCTIONS = (
+    Function("det(X)", {"X": ("n", "n")}, _det),
+    Function("logdet(X)", {"X": ("n", "n")}, _logdet),
+    Function("tr(X)", {"X": ("n", "n")}, _trace),
+    Function("tr(A*X)", {"A": ("m", "n"), "X": ("n", "m")}, _trace_product),
+    Function("tr(X*A*X'*Q)", {"X": ("n", "m"), "A": ("m", "m"), "Q": ("n", "n")}, _quadratic_trace),
+)

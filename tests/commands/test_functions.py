@@ -1,0 +1,91 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.optimize import approx_fprime
+
+from matgrad.commands.errors import UsageError
+from matgrad.commands.functions import FUNCTIONS, Function, find
+
+Array = npt.NDArray[Any]
+
+LENGTHS = {"n": 3, "m": 4}
+
+
+def draw(function: Function, batch: tuple[int, ...] = ()) -> dict[str, Array]:
+    """Draw variables; a square X has a positive determinant."""
+    rng = np.random.default_rng(1)
+    arrays = {
+        name: rng.standard_normal((*batch, *(LENGTHS[axis] for axis in axes)))
+        for name, axes in function.axes.items()
+    }
+    if arrays["X"].shape[-2] == arrays["X"].shape[-1]:
+        arrays["X"] = arrays["X"] @ arrays["X"].mT
+    return arrays
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.text)
+def test_the_gradient_is_the_slope_of_the_value(function: Function) -> None:
+    arrays = draw(function)
+    X = arrays.pop("X")
+
+    def value(x: Array) -> float:
+        return float(function.value_and_gradient(X=x.reshape(X.shape), **arrays)[0])
+
+    gradient = function.value_and_gradient(X=X, **arrays)[1]
+    assert gradient.shape == X.shape
+    slopes = approx_fprime(X.ravel(), value).reshape(X.shape)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("det(X)", lambda X: np.linalg.det(X)),
+        ("logdet(X)", lambda X: np.linalg.slogdet(X)[1]),
+        ("tr(X)", lambda X: np.trace(X)),
+        ("tr(A*X)", lambda A, X: np.trace(A @ X)),
+        ("tr(X*A*X'*Q)", lambda X, A, Q: np.trace(X @ A @ X.T @ Q)),
+    ],
+)
+def test_the_value_is_what_the_text_says(text: str, expected: Any) -> None:
+    arrays = draw(find(text))
+    value = find(text).value_and_gradient(**arrays)[0]
+    np.testing.assert_allclose(value, expected(**arrays), rtol=1e-12)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.text)
+def test_a_batch_is_computed_point_by_point(function: Function) -> None:
+    arrays = draw(function, batch=(5,))
+    values, gradients = function.value_and_gradient(**arrays)
+    gradients = np.broadcast_to(gradients, arrays["X"].shape)
+    for k in range(5):
+        value, gradient = function.value_and_gradient(**{n: X[k] for n, X in arrays.items()})
+        assert np.array_equal(values[k], value)
+        assert np.array_equal(gradients[k], gradient)
+
+
+def test_the_logarithm_of_a_negative_determinant_is_not_a_number() -> None:
+    X = np.array([np.diag([1.0, -1.0]), np.eye(2), np.zeros((2, 2))])
+    with np.errstate(invalid="ignore"):
+        value, gradient = find("logdet(X)").value_and_gradient(X=X)
+    assert np.array_equal(value, [np.nan, 0, -np.inf], equal_nan=True)
+    assert np.array_equal(np.isnan(gradient).all(axis=(1, 2)), [True, False, True])
+
+
+def test_the_logarithm_of_one_negative_determinant_is_not_a_number() -> None:
+    value, gradient = find("logdet(X)").value_and_gradient(X=np.diag([1.0, -1.0]))
+    assert np.isnan(value)
+    assert np.isnan(gradient).all()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.text)
+def test_white_space_does_not_matter(function: Function) -> None:
+    assert find(" " + " \t".join(function.text) + "\n") is function
+
+
+@pytest.mark.parametrize("text", ["", "X", "det(Y)", "trace(X)", "tr(X*A)"])
+def test_an_unknown_function_lists_the_known_ones(text: str) -> None:
+    with pytest.raises(UsageError, match=r"unknown function .* known are det\(X\), logdet\(X\)"):
+        find(text)

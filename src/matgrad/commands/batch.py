@@ -71,7 +71,7 @@ class Batch:
         """Return a variable's part of the box, as the kernels want it."""
         rows, columns = map(range, source.shape[-2:])
         block = source.block((*broadcast_box(box, source.shape[:-2]), rows, columns))
-        return np.require(block, self.dtype, "A")
+        return np.require(block, self.dtype, ["C", "A"])
 
 
 def _check_axes(function: Function, sources: Mapping[str, Source]) -> None:

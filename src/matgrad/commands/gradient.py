@@ -19,12 +19,14 @@ from matgrad.streaming import Box, NewArray, blocks, check_target, new_arrays, o
 EXAMPLES = """\
 examples:
   matgrad gradient "det(X)" X=batch.npy --out gradient.npy
-  matgrad gradient "logdet(X)" X=data.npz:covariances --out gradient.npy --value value.npy
-  matgrad gradient "tr(X*A*X'*Q)" X=X.npy A=A.npy Q=Q.npy --out gradient.npy --block-bytes 1GB
+  matgrad gradient "logdet(X)" X=data.npz:sigma --out G.npy --value f.npy
+  matgrad gradient "tr(X*A*X'*Q)" X=X.npy A=A.npy Q=Q.npy --out G.npy
 
-The files hold arrays of shape (..., n, n): batches of matrices, whose leading axes broadcast.
-The gradient is by X, in denominator layout: it has the shape of X. float32 stays float32;
-whole numbers become float64. The outputs appear together when all is done, or not at all.
+The files hold arrays of shape (..., n, n): batches of matrices, whose leading
+axes broadcast. The gradient is by X, in denominator layout: it has the shape
+of X. float32 stays float32; whole numbers become float64. The files are read
+and written in blocks, and the outputs appear together when all is done, or
+not at all.
 """
 
 

@@ -19,11 +19,14 @@ SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 16, 33, 64)
 DTYPES = ("float32", "float64")
 
 NOTES = """\
-Each function runs on random matrices of each size, in float32 and float64. A row shows the largest
-error of its results beside NumPy's in float64, and the largest error of its gradient beside central
-differences of the function in float64, both in units of the dtype's roundoff u; the part of
-the error allowed for rounding that the larger of the two takes; and the time, here and in NumPy.
-The exit code is 1 if an error is larger than allowed.
+Each function runs on random matrices of each size n in float32 and float64.
+A row of the table shows, in units of the dtype's roundoff u,
+  NumPy     the largest error of the results beside NumPy's in float64,
+  diffs     the largest error of the gradient beside central differences of
+            the function in float64;
+  limit     the part of what rounding may cause that these errors take at most,
+and the nanoseconds that one matrix takes, in matgrad and in NumPy.
+The exit code is 1 if an error is larger than rounding may cause.
 """
 
 

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, FileError) as error:
         return _complain(str(error), 2)
     except OSError as error:
-        return _complain(f"{error.filename or 'system'}: {error.strerror}", 2)
+        return _complain(str(error), 2)
     except MemoryError as error:
         return _complain(f"out of memory: {error}", 2)
     return code

@@ -99,8 +99,8 @@ def test_a_block_holds_what_it_counts(dtype: str, files: ExitStack, tmp_path: Pa
     budget = 1_000_000
     box = next(blocks(batch.shape, batch.points_within(budget)))
     points = prod(map(len, box))
-    held = points * 16 * (np.dtype(dtype).itemsize + 2 * batch.dtype.itemsize)
-    assert 0.9 * budget < held <= budget
+    held = points * 16 * (np.dtype(dtype).itemsize + 2 * batch.dtype.itemsize)  # without work space
+    assert 0.5 * budget < held < budget
 
 
 def test_one_matrix_is_the_least_block(files: ExitStack, tmp_path: Path) -> None:

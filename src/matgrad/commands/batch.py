@@ -14,8 +14,8 @@ from matgrad.streaming import Box, Source, broadcast_box
 
 Array = npt.NDArray[Any]
 
-WORK_BYTES = 128
-"""A kernel's work space for each entry of a matrix: two vectors of the widest lanes."""
+GROUP_BYTES = 64
+"""The widest lanes, on which a kernel takes a group of matrices at a time."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ class Batch:
         """Return how many points of the batch, one at the least, fit into this much memory.
 
         A point costs its matrices as they are in the file and again as the kernels want them,
-        and its results. Beside the points stand the constants and the kernel's work space.
+        its results, and twice its largest matrix for a kernel's work space, as each of several
+        threads may have some. Beside the points stand the constants and the work on one group.
         """
         entries = [prod(source.shape[-2:]) for source in self.sources.values()]
-        beside = WORK_BYTES * max(entries)
-        point = self.dtype.itemsize * (1 + prod(self.gradient_shape[-2:]))
+        beside = 2 * GROUP_BYTES * max(entries)
+        point = self.dtype.itemsize * (1 + prod(self.gradient_shape[-2:]) + 2 * max(entries))
         for source, count in zip(self.sources.values(), entries, strict=True):
             matrix = count * (source.dtype.itemsize + self.dtype.itemsize)
             if len(source.shape) == 2:

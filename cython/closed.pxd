@@ -1,15 +1,15 @@
 """Closed forms for n <= 4: determinant and cofactors, one matrix a lane, in twofold arithmetic.
 
-Layout: x[i*n + j] holds entry (i, j) of VD matrices. Cost for n = 2, 3, 4: 4, 40, 200 operations for
-det, 0, 60, 500 more for the cofactors; the sizes are bound by memory, so twofold is free. One
-rounding error a minor is not enough: the sum over minors is twofold, too (compensating the minors
-alone gains nothing). float32 comes widened to double.
+Layout: x[i*n + j] holds entry (i, j) of VD matrices. Cost for n = 2, 3, 4: 4, 40, 200
+operations for det, 0, 60, 500 more for the cofactors; the sizes are bound by memory, so twofold
+is free. One rounding error a minor is not enough: the sum over minors is twofold, too
+(compensating the minors alone gains nothing). float32 comes widened to double.
 
-Twofold loses its 106 bits where terms cancel to less than 2^-48 of their size or leave the exponent
-range. Such lanes are done again from the equilibrated matrix in exact arithmetic (exact.pxd), so
-det is right to an ulp for every finite matrix, singular ones and tiny ones included.
-The criterion bounds the sum of |terms| by the product of the rows' 1-norms.
-Rejected: LU (3e14 u at condition 1e15), plain cofactors (1e21 u), scaling every matrix beforehand
+Twofold loses its 106 bits where terms cancel to less than 2^-48 of their size or leave the
+exponent range. Such lanes are done again from the equilibrated matrix in exact arithmetic
+(exact.pxd), so det is right to an ulp for every finite matrix, singular ones and tiny ones
+included. The criterion bounds the sum of |terms| by the product of the rows' 1-norms. Rejected:
+LU (3e14 u at condition 1e15), plain cofactors (1e21 u), scaling every matrix beforehand
 (measurable at n = 2 and 3, needed once in a blue moon).
 """
 
@@ -191,7 +191,7 @@ cdef inline vd largest(const vd *c, int n) noexcept nogil:
 # ---- the same again, from the equilibrated matrix, exactly -------------------------------------
 
 cdef inline vd equilibrate(const vd *x, int n, vd *y, vd *rows, vd *columns) noexcept nogil:
-    """x_ij = y_ij 2^(rows_i + columns_j), columns and then rows brought to size 1; the sum of all."""
+    """x_ij = y_ij 2^(rows_i + columns_j), y of size 1; the sum of all the exponents."""
     cdef vd size, total = broadcast(0.0, x[0])
     cdef int i, j
     for j in range(n):

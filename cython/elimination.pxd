@@ -1,27 +1,32 @@
 """Gaussian and Gauss-Jordan elimination for n >= 5, one matrix a lane.
 
-Layout: a[i*pitch + j] holds entry (i, j) of W matrices. Partial pivoting is implicit: rows stay where
-they are, `used` masks those that have been pivots, `order[k]` is the row of pivot k (a lane vector of
-whole numbers). Columns are taken in panels of RANK. Each column of a panel is brought up to date, its
-factors computed and its pivot sought in one pass; then the panel's pivot rows, gathered once, are
-applied to all other columns while four rows at a time pass through registers.
+Layout: a[i*pitch + j] holds entry (i, j) of W matrices. Partial pivoting is implicit: rows stay
+where they are, `used` masks those that have been pivots, `order[k]` is the row of pivot k (a
+lane vector of whole numbers). Columns are taken in panels of RANK. Each column of a panel is
+brought up to date, its factors computed and its pivot sought in one pass; then the panel's
+pivot rows, gathered once, are applied to all other columns while four rows at a time pass
+through registers.
 
-Both eliminations stop before the last pivot. Gauss (`jordan` false) leaves it in a[order[n-1], n-1].
-Gauss-Jordan works in place, and with A11 the part eliminated, y = inv(A11) a12, z' = a21' inv(A11)
-and v the last pivot it leaves [[inv(A11), y], [-z', v]]; `finish` makes of that, without dividing by
-v, inv(A) = [[inv(A11) + y z'/v, -y/v], [-z'/v, 1/v]] or adj(A) = g [[v inv(A11) + y z', -y], [-z', 1]],
-g the product of the other pivots: right for a singular A, too (J. Stewart, Linear Algebra Appl. 283
-(1998) 151-164).
+Both eliminations stop before the last pivot. Gauss (`jordan` false) leaves it in column n - 1 of
+row order[n-1]. Gauss-Jordan works in place: with A11 the part eliminated, y = inv(A11) a12,
+z' = a21' inv(A11) and v the last pivot, it leaves [[inv(A11), y], [-z', v]]. Of that `finish` makes
 
-The order of arithmetic is a promise: entry (i, j) takes a - m_k u_k for k = 0, 1, ... with
-m_k = a_ik * (1/p_k), the pivot is the first row of largest magnitude. rows.pxd does the same for one
-matrix at a time, so both give the same bits.
+    inv(A) = [[inv(A11) + y z'/v, -y/v], [-z'/v, 1/v]]   or
+    adj(A) = g [[v inv(A11) + y z', -y], [-z', 1]],   g the product of the other pivots,
 
-Cost: n^3/2 (Gauss) or n^3 (Gauss-Jordan) fused multiply-adds a matrix, about 20 n^2 lane operations for
-the passes, n^2 gathers of a lane vector for the pivot rows. Rejected: swapping rows lane by lane
-(8 n^2 scalar moves a step for Gauss, 16 n^2 for Gauss-Jordan, against 2.5 n^2 gathers and n^3/6 wasted
-products of used rows: slower up to n = 46), masked row moves (n^3 blends), updating the rest of the
-panel after every column (twice the stores, n = 8: 1.4 times the time).
+the second without dividing by v: right for a singular A, too (J. Stewart, "On the adjugate
+matrix", Linear Algebra Appl. 283 (1998) 151-164).
+
+The order of arithmetic is a promise: entry (i, j) takes a - m_k u_k for k = 0, 1, ... with m_k
+= a_ik * (1/p_k), the pivot is the first row of largest magnitude. rows.pxd does the same for
+one matrix at a time, so both give the same bits.
+
+Cost: n^3/2 (Gauss) or n^3 (Gauss-Jordan) fused multiply-adds a matrix, about 20 n^2 lane
+operations for the passes, n^2 gathers of a lane vector for the pivot rows. Rejected: swapping
+rows lane by lane (by count 8 n^2 scalar moves for Gauss, 16 n^2 for Gauss-Jordan, against n^2/2
+gathers and n^3/6 wasted products of used rows: more up to n = 46), masked row moves (n^3
+blends), updating the rest of the panel after every column (more stores; measured on AVX-512,
+det took 1.6 times the time at n = 32 and 1.3 times at n = 8).
 """
 
 from libc.math cimport NAN
@@ -50,7 +55,7 @@ cdef inline void eliminate(
 ) noexcept nogil:
     """Eliminate n - 1 columns of a in place; pivots[k] and order[k] for all n pivots.
 
-    work is used (n), fresh (n), factors (n, RANK), rows (RANK, n), multipliers (RANK, RANK).
+    work: used (n), fresh (n), factors (n, RANK), rows (RANK, n), multipliers (RANK, RANK).
     """
     cdef lane *used = work
     cdef Py_ssize_t i, start, stop
@@ -100,7 +105,7 @@ cdef inline void eliminate_panel(
     lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
     lane *pivots, lane *order, lane *work
 ) noexcept nogil:
-    """Columns start to stop: factors[i, t] is what row i takes of pivot row t, fresh its new rows."""
+    """Columns start to stop: row i takes factors[i, t] of pivot row t; fresh masks pivot rows."""
     cdef lane *used = work
     cdef lane *fresh = used + n
     cdef lane *factors = fresh + n
@@ -158,7 +163,7 @@ cdef inline void update_column(
 cdef inline void find_pivot(
     const lane *a, Py_ssize_t n, const lane *used, lane *pivot, lane *index
 ) noexcept nogil:
-    """The unused row with the largest |entry| in the column a, the first of several; NaN if all are."""
+    """The first unused row with the largest |entry| in the column a; NaN if all are NaN."""
     cdef lane zero = broadcast(0.0, a[0]), one = broadcast(1.0, a[0]), none = -one
     cdef lane best = none, second = none, at = zero, row = broadcast(<double> n, a[0])
     cdef Py_ssize_t pitch = lane_pitch(n), i
@@ -265,7 +270,7 @@ cdef inline void update_four_rows(
     lane *a, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, bint jordan,
     const lane *fresh, const lane *f, const lane *rows
 ) noexcept nogil:
-    """The inner loop: 16 factors stay in registers, 4 loads, 16 multiply-adds, 4 stores a column."""
+    """The inner loop: 16 factors in registers; 8 loads, 16 multiply-adds, 4 stores a column."""
     cdef lane *b = a + lane_pitch(n)
     cdef lane *c = b + lane_pitch(n)
     cdef lane *d = c + lane_pitch(n)

@@ -3,9 +3,10 @@
 The Leibniz sum over permutations is written out as a list of numbers whose exact sum is the
 determinant: each product of two factors becomes two numbers, each further factor doubles them
 (4, 24 and 192 numbers for n = 2, 3, 4). The list is then summed as if in fivefold precision
-(Ogita, Rump, Oishi 2005, algorithm SumK with K = 5): |error| <= u |det| + 192^4 u^5 sum |number|.
+(Ogita, Rump, Oishi 2005, algorithm SumK with K = 5): |error| <= u |det| + 192^4 u^5 sum
+|number|.
 
-Cost: 4 * 6 operations a number, 0.3 us a group of lanes for n = 4; only matrices whose twofold
+Cost: 4 * 6 operations a number, 5000 a group of lanes for n = 4; only matrices whose twofold
 determinant cannot be trusted come here (closed.pxd). The caller has equilibrated them, so no
 product over- or underflows. Rejected: Shewchuk's expansions (branches in every lane), a wider
 twofold (three parts are not enough for n = 4 at condition 1e15).
@@ -54,9 +55,9 @@ cdef inline int leibniz(
 
 cdef inline vd exact_sum(vd *numbers, int count) noexcept nogil:
     """The sum of the numbers, rounded once or nearly so; overwrites them."""
-    cdef int sweep, i
+    cdef int _sweep, i
     cdef twofold s
-    for sweep in range(4):
+    for _sweep in range(4):
         for i in range(1, count):
             s = two_sum(numbers[i], numbers[i - 1])
             numbers[i] = s.high

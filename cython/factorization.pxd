@@ -1,56 +1,37 @@
 """Groups of square matrices: determinant, its logarithm and their gradients.
 
 A group is W matrices, one a lane: packed, factored once (closed.pxd for n <= 4, elimination.pxd
-above), its results written. A lane whose pivots or results are out of the ordinary (zero, tiny or
-infinite pivots, entries that are not finite) is done again by plain.pxd from its matrix in memory and
-put back in its place; the decision looks at that lane alone, so no result depends on the others.
+above), its results written. A lane whose pivots or results are out of the ordinary (zero, tiny
+or infinite pivots, entries that are not finite) is done again by plain.pxd from its matrix in
+memory and put back in its place; the decision looks at that lane alone, so no result depends on
+the others.
 
-Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns what is
-to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a finite matrix
-has an infinite result.
+Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns
+what is to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a
+finite matrix has an infinite result.
 """
 
-from libc.math cimport INFINITY, M_LN2, NAN, fabs, isinf, isnan, log
+from libc.math cimport fabs, isinf, isnan
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from closed cimport closed_adjugate, closed_determinant, closed_inverse
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
-    VD, VF, absolute, both, broadcast, complement, either, element, equal, greater, lane, load_lanes,
-    mask_bits, set_element, split_exponent, store_lanes, times_power_of_two, vd, vf, width, zero_where,
+    VD, VF, absolute, both, broadcast, complement, either, element, equal, greater, lane,
+    load_lanes, mask_bits, set_element, split_exponent, store_lanes, times_power_of_two, vd, vf,
+    width, zero_where,
 )
 from pack cimport MOST_LANES, item_size, pack, read, real, unpack, unpack_permuted
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor,
 )
+from results cimport group, limit, out_of_range, request, write_values
 from rows cimport eliminate_rows, finish_rows, row_pitch, rows_workspace
 from twofold cimport twofold
 
 cdef enum:
     CLOSED = 4          # the largest n with a closed form
-
-
-cdef struct request:
-    # What a gufunc computes, in the order of its outputs.
-    bint det
-    bint slogdet
-    int gradient        # GRADIENT_...
-    bint transposed     # the matrix among the outputs is the gradient transposed: inv, adjugate
-
-
-cdef struct group:
-    # W matrices in memory: where each one and each of its results lies, the strides in bytes.
-    int count
-    Py_ssize_t n
-    const char *matrices[MOST_LANES]
-    Py_ssize_t row_stride
-    Py_ssize_t column_stride
-    char *first[MOST_LANES]         # det, or the sign
-    char *second[MOST_LANES]        # log|det|
-    char *gradients[MOST_LANES]
-    Py_ssize_t gradient_row_stride
-    Py_ssize_t gradient_column_stride
 
 
 # ---- n <= 4 ----------------------------------------------------------------------------------
@@ -119,19 +100,19 @@ cdef inline int inspect(
 ) noexcept nogil:
     """What to raise: nothing in the ordinary case, which costs one comparison an entry."""
     cdef vd fine = equal(result[0], result[0])
-    cdef int i, l, status = FINE
+    cdef int i, w, status = FINE
     cdef bint nan, inf
     for i in range(entries):
         fine = both(fine, complement(out_of_range(like, result[i])))
     if mask_bits(fine) == (1 << VD) - 1:
         return FINE
-    for l in range(count):
+    for w in range(count):
         nan = inf = False
         for i in range(entries):
-            if element(x + i, l) - element(x + i, l) != 0:
+            if element(x + i, w) - element(x + i, w) != 0:
                 break
-            nan = nan or isnan(element(result + i, l))
-            inf = inf or fabs(element(result + i, l)) >= limit(like)
+            nan = nan or isnan(element(result + i, w))
+            inf = inf or fabs(element(result + i, w)) >= limit(like)
         else:
             status |= (INVALID if nan else FINE) | (OVERFLOWED if inf else FINE)
     return status
@@ -310,15 +291,15 @@ cdef inline void multiply_lanes(lane x, lane *mantissa, lane *exponent) noexcept
 
 cdef inline void scale(lane *x, Py_ssize_t count, lane mantissa, lane exponent) noexcept nogil:
     """x times mantissa 2^exponent; in one multiplication if the factor and all products fit."""
-    cdef lane factor = times_power_of_two(mantissa, exponent)
-    cdef lane limit = broadcast(400.0 if lane is vd else 40.0, factor)
+    cdef lane multiple = times_power_of_two(mantissa, exponent)
+    cdef lane most = broadcast(400.0 if lane is vd else 40.0, multiple)
     cdef Py_ssize_t i
-    if mask_bits(greater(absolute(exponent), limit)):
+    if mask_bits(greater(absolute(exponent), most)):
         for i in range(count):
             x[i] = times_power_of_two(x[i] * mantissa, exponent)
     else:
         for i in range(count):
-            x[i] = x[i] * factor
+            x[i] = x[i] * multiple
 
 
 # ---- the careful path ----------------------------------------------------------------------------
@@ -331,17 +312,17 @@ cdef inline int redo_lanes(
     cdef const double *gradient = memory + g.n * g.n
     cdef Py_ssize_t i, j
     cdef double value, e
-    cdef int l, status = FINE
-    for l in range(g.count):
-        if not lanes >> l & 1:
+    cdef int w, status = FINE
+    for w in range(g.count):
+        if not lanes >> w & 1:
             continue
-        status |= factor_carefully(memory, asked, g, l, a[0], &value, &e)
-        set_element(mantissa, l, value)
-        set_element(exponent, l, e)
+        status |= factor_carefully(memory, asked, g, w, a[0], &value, &e)
+        set_element(mantissa, w, value)
+        set_element(exponent, w, e)
         for i in range(g.n if asked.gradient else 0):
-            set_element(order + i, l, <double> i)
+            set_element(order + i, w, <double> i)
             for j in range(g.n):
-                set_element(a + i * lane_pitch(g.n) + j, l, gradient[j * g.n + i])
+                set_element(a + i * lane_pitch(g.n) + j, w, gradient[j * g.n + i])
     return status
 
 
@@ -363,10 +344,10 @@ cdef inline int redo_rows(
 
 
 cdef inline int factor_carefully(
-    double *memory, const request *asked, group *g, int l, lane like,
+    double *memory, const request *asked, group *g, int w, lane like,
     double *mantissa, double *exponent
 ) noexcept nogil:
-    """Matrix l of the group by plain.pxd; memory holds the matrix, its gradient, and work space."""
+    """Matrix w of the group by plain.pxd; memory holds the matrix, its gradient, and work space."""
     cdef Py_ssize_t n = g.n, i, j
     cdef double *x = memory
     cdef double *gradient = x + n * n
@@ -374,7 +355,7 @@ cdef inline int factor_carefully(
     cdef int status
     for i in range(n):
         for j in range(n):
-            x[i * n + j] = read(g.matrices[l] + i * g.row_stride + j * g.column_stride, like)
+            x[i * n + j] = read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like)
     status = factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient, mantissa, &e)
     exponent[0] = <double> e
     if lane is vf:
@@ -382,54 +363,3 @@ cdef inline int factor_carefully(
             if fabs(gradient[i]) >= limit(<float> 0) and not isinf(gradient[i]):
                 status |= OVERFLOWED
     return status
-
-
-# ---- values ----------------------------------------------------------------------------------
-
-cdef inline int write_values(
-    real like, const request *asked, group *g, lane mantissa, lane low, lane exponent
-) noexcept nogil:
-    """det = mantissa 2^exponent (plus low, for the logarithm) to the outputs that are asked for."""
-    cdef lane value = mantissa, zero = broadcast(0.0, mantissa), over
-    if asked.slogdet:
-        write_logarithms(like, g, mantissa, low, exponent)
-    if not asked.det:
-        return FINE
-    if mask_bits(complement(equal(exponent, zero))):
-        value = times_power_of_two(mantissa, exponent)
-    store_lanes(like, g.first, 0, g.count, value)
-    over = both(out_of_range(like, value), equal(mantissa * zero, zero))
-    return OVERFLOWED if mask_bits(over) else FINE
-
-
-cdef inline void write_logarithms(
-    real like, group *g, lane mantissa, lane low, lane exponent
-) noexcept nogil:
-    cdef lane value = times_power_of_two(mantissa, exponent)
-    cdef double det, m
-    cdef int l
-    for l in range(g.count):
-        det, m = element(&value, l), element(&mantissa, l)
-        (<real *> g.first[l])[0] = <real> (0.0 if m == 0 else NAN if isnan(m) else 1.0 if m > 0 else -1.0)
-        if fabs(element(&exponent, l)) < 100:
-            (<real *> g.second[l])[0] = <real> (log(fabs(det)) + correction(element(&low, l), m))
-        else:
-            (<real *> g.second[l])[0] = <real> (log(fabs(m)) + element(&exponent, l) * M_LN2)
-
-
-cdef inline double correction(double low, double high) noexcept nogil:
-    """log(high + low) - log(high)."""
-    return 0.0 if low == 0 or isinf(high) else low / high
-
-
-cdef inline double limit(real like) noexcept nogil:
-    """The least magnitude that is infinite in memory."""
-    if real is double:
-        return INFINITY
-    else:
-        return 3.4028235677973366e38    # half an ulp above the largest float
-
-
-cdef inline lane out_of_range(real like, lane value) noexcept nogil:
-    """Where a value becomes infinite in memory, or is NaN."""
-    return complement(greater(broadcast(limit(like), value), absolute(value)))

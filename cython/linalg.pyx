@@ -2,13 +2,13 @@
 # cython: language_level=3
 """The kernels as generalized ufuncs: the table that registers them, their loops, their type rules.
 
-Each gufunc has loops for float32, float64 and, but for the quadratic trace, complex64 and complex128,
-in this order: NumPy takes the first to which the inputs cast safely. Left to itself it would send
-int8 and int16 to float32 and refuse longdouble without naming it, so a type resolver decides for
-whatever is not exactly one of the four.
+Each gufunc has loops for float32, float64 and, but for the quadratic trace, complex64 and
+complex128, in this order: NumPy takes the first to which the inputs cast safely. Left to itself
+it would send int8 and int16 to float32 and refuse longdouble without naming it, so a type
+resolver decides for whatever is not exactly one of the four.
 
-Rejected: `@cython.ufunc` (scalar ufuncs only); loops for the integer types (six more a gufunc, and
-pairs of them still find float32).
+Rejected: `@cython.ufunc` (scalar ufuncs only); loops for the integer types (six more a gufunc,
+and pairs of them still find float32).
 """
 
 import numpy
@@ -19,14 +19,14 @@ from numpy cimport npy_intp
 
 from matgrad._native.docstrings import DOCSTRINGS
 
-from batches cimport (
-    factor_complex, factor_real, quadratic_real, trace_complex, trace_product_complex,
-    trace_product_real, trace_real,
-)
-from factorization cimport request
+from determinants cimport factor_complex, factor_real
 from lanes cimport DOUBLES, FLOATS
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
+from results cimport request
 from threads cimport set_thread_limit, thread_count, watch_forks
+from traces cimport (
+    quadratic_real, trace_complex, trace_product_complex, trace_product_real, trace_real,
+)
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -105,7 +105,8 @@ cdef object register(str name, str signature, str types, row *r):
 
 
 cdef object register_factorization(
-    str name, str signature, str types, row *r, bint det, bint slogdet, int gradient, bint transposed
+    str name, str signature, str types, row *r,
+    bint det, bint slogdet, int gradient, bint transposed
 ):
     r.asked = request(det, slogdet, gradient, transposed)
     r.loops = [factor_float, factor_double, factor_complex_float, factor_complex_double]
@@ -130,8 +131,10 @@ slogdet_and_gradient = register_factorization(
 rows[6].loops = [trace_float, trace_double, trace_complex_float, trace_complex_double]
 trace = register("trace", "(n,n)->()", "ffddFFDD", &rows[6])
 
-rows[7].loops = [trace_product_float, trace_product_double,
-                    trace_product_complex_float, trace_product_complex_double]
+rows[7].loops = [
+    trace_product_float, trace_product_double,
+    trace_product_complex_float, trace_product_complex_double,
+]
 trace_product = register("trace_product", "(m,n),(n,m)->()", "fffdddFFFDDD", &rows[7])
 
 rows[8].loops = [quadratic_float, quadratic_double, NULL, NULL]
@@ -270,7 +273,7 @@ cdef object common_dtype(str name, list inputs, list supported):
     for dtype in chosen:
         if dtype not in supported:
             raise TypeError(
-                f"{name} does not support dtype {dtype}; it takes {', '.join(map(str, supported))}, "
-                "and integers as float64")
+                f"{name} does not support dtype {dtype}; "
+                f"it takes {', '.join(map(str, supported))}, and integers as float64")
         result = numpy.promote_types(result, dtype)
     return result

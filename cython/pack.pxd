@@ -1,11 +1,12 @@
 """Matrices in memory to lanes and back: W matrices, each anywhere, to a[i*n + j] and from it.
 
-A run of consecutive scalars is moved W at a time through a W x W transposition in registers (W log2 W
-shuffles for W^2 scalars); the last, partial square of a run overlaps the one before it instead of
-reading past the end, or goes scalar by scalar if it holds one or two. A matrix in C order is one run, one in Fortran order or with padded rows a
-run a row or column; anything else is moved scalar by scalar. Fewer than W matrices are filled up with
-copies of the last, so every lane computes something harmless.
-Rejected: gather instructions for every entry (3 times slower at n = 8 on AVX-512).
+A run of consecutive scalars is moved W at a time through a W x W transposition in registers (W
+log2 W shuffles for W^2 scalars); the last, partial square of a run overlaps the one before it
+instead of reading past the end, or goes scalar by scalar if it holds one or two. A matrix in C
+order is one run, one in Fortran order or with padded rows a run a row or column; anything else
+is moved scalar by scalar. Fewer than W matrices are filled up with copies of the last, so every
+lane computes something harmless. Rejected: gather instructions (a load
+for every scalar, whatever the layout).
 """
 
 from lanes cimport (
@@ -21,9 +22,9 @@ cdef inline void place_matrices(
     char **places, char *first, Py_ssize_t step, Py_ssize_t count, int lanes
 ) noexcept nogil:
     """Where each lane's matrix begins: `count` of them `step` bytes apart, the last repeated."""
-    cdef Py_ssize_t l
-    for l in range(lanes):
-        places[l] = first + min(l, count - 1) * step
+    cdef Py_ssize_t w
+    for w in range(lanes):
+        places[w] = first + min(w, count - 1) * step
 
 
 cdef inline Py_ssize_t item_size(lane like) noexcept nogil:
@@ -77,21 +78,21 @@ cdef inline void unpack_permuted(
     """Entry (k, order_j) of each matrix from a[order_k, j]; scratch holds W matrices, row n."""
     cdef char *parts[MOST_LANES]
     cdef Py_ssize_t item = item_size(a[0]), j
-    cdef int l
-    for l in range(width(a[0])):
-        parts[l] = scratch + l * n * n * item
+    cdef int w
+    for w in range(width(a[0])):
+        parts[w] = scratch + w * n * n * item
     if pitch == n:
         unpack_run(a, 1, parts, count, 0, n * n)
     else:
         for j in range(n):
             unpack_run(a + j * pitch, 1, parts, count, j * n * item, n)
-    for l in range(count):
+    for w in range(count):
         for j in range(n):
-            row[j] = <int> element(order + j, l)
+            row[j] = <int> element(order + j, w)
         if lane is vd:
-            permute(<const double *> parts[l], row, places[l], n, row_stride, column_stride)
+            permute(<const double *> parts[w], row, places[w], n, row_stride, column_stride)
         else:
-            permute(<const float *> parts[l], row, places[l], n, row_stride, column_stride)
+            permute(<const float *> parts[w], row, places[w], n, row_stride, column_stride)
 
 
 ctypedef fused real:

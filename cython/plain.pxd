@@ -1,13 +1,14 @@
 """One matrix at a time in scalars, with equilibration and complete pivoting: the careful path.
 
-Layout: x[i*n + j], C order, destroyed. It serves complex matrices, and those real ones that the lanes
-hand over: a zero, tiny or infinite pivot before the last, a result that is not finite. Rows and
-columns are first scaled by powers of two, so no pivot over- or underflows that need not; with
-complete pivoting zero pivots can only come last, so the first of them tells the rank: one zero pivot
-leaves the cofactor matrix (elimination.pxd has the formulas), two make it zero.
+Layout: x[i*n + j], C order, destroyed. It serves complex matrices, and those real ones that the
+lanes hand over: a zero, tiny or infinite pivot before the last, a result that is not finite.
+Rows and columns are first scaled by powers of two, so no pivot over- or underflows that need
+not; with complete pivoting zero pivots can only come last, so the first of them tells the rank:
+one zero pivot leaves the cofactor matrix (elimination.pxd has the formulas), two make it zero.
 
-Cost: n^3 multiply-adds and n^3/3 comparisons, not vectorised. Rejected: an SVD (loses everything on
-badly scaled columns), partial pivoting (a zero pivot in the middle of a matrix of rank n-1).
+Cost: n^3 multiply-adds and n^3/3 comparisons, not vectorised. Rejected: an SVD (loses
+everything on badly scaled columns), partial pivoting (a zero pivot in the middle of a matrix of
+rank n-1).
 """
 
 from libc.math cimport NAN, fabs, frexp, isnan, ldexp
@@ -196,7 +197,9 @@ cdef inline void exchange_rows(number *x, Py_ssize_t n, Py_ssize_t i, Py_ssize_t
         x[i * n + j], x[k * n + j] = x[k * n + j], x[i * n + j]
 
 
-cdef inline void exchange_columns(number *x, Py_ssize_t n, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
+cdef inline void exchange_columns(
+    number *x, Py_ssize_t n, Py_ssize_t j, Py_ssize_t k
+) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
         x[i * n + j], x[i * n + k] = x[i * n + k], x[i * n + j]

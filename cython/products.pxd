@@ -1,13 +1,14 @@
 """Traces of products: tr X, tr(AX), and tr(XAX'Q) with its gradient.
 
-tr X adds the diagonals of VD matrices at once, one a lane, in double whatever the input: a load an
-entry, and no other entry is touched. tr(AX) = sum_ij a_ij x_ji never forms the product. Small
-matrices go one to a lane; from LARGE entries on, one matrix at a time, in squares of W x W: W rows of X are
-transposed in registers and multiplied with W rows of A, so both are read along their rows.
+tr X adds the diagonals of VD matrices at once, one a lane, in double whatever the input: a load
+an entry, and no other entry is touched. tr(AX) = sum_ij a_ij x_ji never forms the product.
+Small matrices go one to a lane; from LARGE entries on, one matrix at a time, in squares of W x
+W: W rows of X are transposed in registers and multiplied with W rows of A, so both are read
+along their rows.
 
-tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two products
-of n m^2 + n^2 m multiply-adds, four with the gradient.
-Rejected: einsum's order (strided reads of X), forming X'QX A (one more product of m^2 n).
+tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two
+products of n m^2 + n^2 m multiply-adds, four with the gradient. Rejected: einsum's order
+(strided reads of X), forming X'QX A (one more product of m^2 n).
 """
 
 from lanes cimport (
@@ -30,7 +31,9 @@ cdef inline vd diagonal_sum(
     return total
 
 
-cdef inline lane product_sum(const lane *a, const lane *x, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+cdef inline lane product_sum(
+    const lane *a, const lane *x, Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
     """tr(AX) for A (m, n) and X (n, m), one matrix a lane."""
     cdef lane total = broadcast(0.0, a[0])
     cdef Py_ssize_t i, j
@@ -109,12 +112,12 @@ cdef inline void multiply_edge(
     lane *c, Py_ssize_t pitch, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, bint accumulate
 ) noexcept nogil:
     cdef lane sum
-    cdef Py_ssize_t i, j, l
+    cdef Py_ssize_t i, j, p
     for i in range(m):
         for j in range(n):
             sum = c[i * pitch + j] if accumulate else broadcast(0.0, a[0])
-            for l in range(k):
-                sum = multiply_add(a[i * a_row + l * a_column], b[l * b_row + j * b_column], sum)
+            for p in range(k):
+                sum = multiply_add(a[i * a_row + p * a_column], b[p * b_row + j * b_column], sum)
             c[i * pitch + j] = sum
 
 
@@ -130,19 +133,19 @@ cdef inline void multiply_tile(
     cdef lane *c3 = c2 + pitch
     cdef lane s00 = zero, s01 = zero, s10 = zero, s11 = zero
     cdef lane s20 = zero, s21 = zero, s30 = zero, s31 = zero, u, v, f
-    cdef Py_ssize_t l
+    cdef Py_ssize_t p
     if accumulate:
         s00, s01, s10, s11 = c[0], c[1], c1[0], c1[1]
         s20, s21, s30, s31 = c2[0], c2[1], c3[0], c3[1]
-    for l in range(k):
-        u, v = b[l * b_row], b[l * b_row + b_column]
-        f = a[l * a_column]
+    for p in range(k):
+        u, v = b[p * b_row], b[p * b_row + b_column]
+        f = a[p * a_column]
         s00, s01 = multiply_add(f, u, s00), multiply_add(f, v, s01)
-        f = a[a_row + l * a_column]
+        f = a[a_row + p * a_column]
         s10, s11 = multiply_add(f, u, s10), multiply_add(f, v, s11)
-        f = a[2 * a_row + l * a_column]
+        f = a[2 * a_row + p * a_column]
         s20, s21 = multiply_add(f, u, s20), multiply_add(f, v, s21)
-        f = a[3 * a_row + l * a_column]
+        f = a[3 * a_row + p * a_column]
         s30, s31 = multiply_add(f, u, s30), multiply_add(f, v, s31)
     c[0], c[1], c1[0], c1[1] = s00, s01, s10, s11
     c2[0], c2[1], c3[0], c3[1] = s20, s21, s30, s31

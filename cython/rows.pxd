@@ -1,15 +1,17 @@
 """The eliminations of elimination.pxd for one matrix at a time, vectorised along its rows.
 
-Layout: a[i*pitch + v] is vector v of row i, padded with zeros; single entries by `element`. Columns are
-taken in panels of PANEL, these in blocks of a vector (8 columns at least). A block is eliminated column
-by column and then applied to the rest of its panel, a panel to the rest of the matrix: the pivot rows, brought up to date and packed two vectors wide, stay in L1 while four rows of the
-matrix at a time pass through registers (8 accumulators: 6 loads for 8 multiply-adds).
+Layout: a[i*pitch + v] is vector v of row i, padded with zeros; single entries by `element`.
+Columns are taken in panels of PANEL, these in blocks of a vector (8 columns at least). A block
+is eliminated column by column and then applied to the rest of its panel, a panel to the rest of
+the matrix: the pivot rows, brought up to date and packed two vectors wide, stay in L1 while
+four rows of the matrix at a time pass through registers (8 accumulators: 6 loads for 8
+multiply-adds).
 
-Rows are swapped, `origin` remembers where they came from, and a tie goes to the row that came first:
-every entry takes the same operations in the same order as on lanes, and so has the same bits.
-Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a group of lanes
-leaves the L2 cache, and for batches too small to fill the lanes.
-Rejected: LAPACK through SciPy (an optional dependency, other bits than on lanes, and no adjugate).
+Rows are swapped, `origin` remembers where they came from, and a tie goes to the row that came
+first: every entry takes the same operations in the same order as on lanes, and so has the same
+bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a
+group of lanes leaves the L2 cache, and for batches too small to fill the lanes. Rejected:
+LAPACK through SciPy (an optional dependency, other bits than on lanes, and no adjugate).
 """
 
 from libc.math cimport fabs
@@ -35,7 +37,7 @@ cdef inline Py_ssize_t rows_workspace(Py_ssize_t n, lane like) noexcept nogil:
 cdef inline double eliminate_rows(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, lane *pivots, int *origin, lane *work
 ) noexcept nogil:
-    """Eliminate n - 1 columns in place; pivots[k] in every lane, and the sign of the permutation."""
+    """Eliminate n - 1 columns; pivots[k] in every lane, and the sign of the permutation."""
     cdef lane *factors = work
     cdef lane *packed = factors + (n * PANEL + PANEL * PANEL) // width(a[0]) + 2
     cdef Py_ssize_t start, stop, first, last, panel, block, k, columns = max(8, width(a[0]))
@@ -146,10 +148,10 @@ cdef inline lane columns_between(
     lane x, Py_ssize_t column, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
     """x, whose lane 0 is `column`, zero outside [first, last), or inside [last, first)."""
-    cdef Py_ssize_t l
-    for l in range(width(x)):
-        if first < last and not first <= column + l < last or last <= column + l < first:
-            set_element(&x, l, 0.0)
+    cdef Py_ssize_t w
+    for w in range(width(x)):
+        if first < last and not first <= column + w < last or last <= column + w < first:
+            set_element(&x, w, 0.0)
     return x
 
 
@@ -164,7 +166,6 @@ cdef inline void apply_ranks(
     cdef Py_ssize_t W = width(a[0]), depth = last - first, v0 = left // W
     cdef Py_ssize_t tiles = ((right + W - 1) // W - v0 + 1) // 2, top = 0 if jordan else last
     cdef Py_ssize_t tile, i
-    cdef lane *f
     cdef lane *b
     if left >= right:
         return
@@ -184,7 +185,7 @@ cdef inline void pack_pivot_rows(
     lane *a, Py_ssize_t pitch, bint jordan, Py_ssize_t first, Py_ssize_t last,
     Py_ssize_t left, Py_ssize_t right, Py_ssize_t tiles, lane *packed
 ) noexcept nogil:
-    """Tile after tile two vectors of each pivot row, zero outside [left, right); a keeps the rest."""
+    """Tile by tile two vectors of each pivot row, zero outside [left, right)."""
     cdef Py_ssize_t W = width(a[0]), depth = last - first, t, v, column
     cdef lane *source
     cdef lane *target

@@ -1,9 +1,10 @@
 """How many threads a loop over a batch may use.
 
-OpenMP, as the ecosystem does: OMP_NUM_THREADS, the process's affinity and threadpoolctl hold, and
-`set_num_threads` can only lower what they allow. libgomp hangs in a forked child whose parent has run a
-parallel region, so a forked child stays serial. Without OpenMP the same loops are serial.
-Rejected: a pool of our own (oversubscribes beside OpenMP's), omp_set_num_threads (changes others').
+OpenMP, as the ecosystem does: OMP_NUM_THREADS, the process's affinity and threadpoolctl hold,
+and `set_num_threads` can only lower what they allow. libgomp hangs in a forked child whose
+parent has run a parallel region, so a forked child stays serial. Without OpenMP the same loops
+are serial. Rejected: a pool of our own (oversubscribes beside OpenMP's), omp_set_num_threads
+(changes others').
 """
 
 cdef extern from *:

@@ -1,9 +1,10 @@
 """Twofold (double-double) arithmetic on lanes.
 
-A twofold number is an unevaluated sum high + low with |low| <= u |high|: about 106 bits. Sums and
-products are error-free transformations (Knuth; Dekker, or one fused multiply-add), so nothing may be
-contracted or reassociated here. Cost: 6 operations a sum, 2 a product with fma.
-Source: Ogita, Rump, Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26 (2005) 1955-1988.
+A twofold number is an unevaluated sum high + low with |low| <= u |high|: about 106 bits. Sums
+and products are error-free transformations (Knuth; Dekker, or one fused multiply-add), so
+nothing may be contracted or reassociated here. Cost: 6 operations a sum, 2 a product with fma.
+Source: Ogita, Rump, Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26 (2005)
+1955-1988.
 """
 
 from lanes cimport product_error, vd

@@ -1,0 +1,211 @@
+"""Loops of the gufuncs that factor: groups on lanes, single matrices in rows, complex ones
+plainly."""
+
+from libc.math cimport INFINITY, M_LN2, log
+from libc.stdint cimport int64_t
+from numpy cimport npy_intp
+
+from cython.parallel cimport prange
+
+from batches cimport batch, begin, end, part_memory, part_start, part_stop, place
+from factorization cimport (
+    CLOSED, careful_doubles, closed_group, elimination_group, lanes_needed, row_elimination,
+    rows_needed,
+)
+from lanes cimport DOUBLES, FLOATS, VD, lane, width
+from pack cimport real
+from plain cimport FINE, OVERFLOWED, factor, size, times_two_to_the
+from results cimport group, request
+
+ctypedef float complex floatcomplex
+ctypedef double complex doublecomplex
+
+ctypedef fused complex_type:
+    floatcomplex
+    doublecomplex
+
+cdef enum:
+    # The size from which a group of lanes leaves the L2 cache (n^2 vectors of 64 bytes).
+    LANES_BELOW = 96
+
+
+cdef inline void factor_real(
+    real like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
+) noexcept nogil:
+    if dimensions[1] <= CLOSED:
+        factor_closed(like, args, dimensions, steps, asked)
+    elif real is double:
+        factor_large(DOUBLES, args, dimensions, steps, asked)
+    else:
+        factor_large(FLOATS, args, dimensions, steps, asked)
+
+
+cdef inline void factor_closed(
+    real like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
+) noexcept nogil:
+    cdef int status = FINE, part
+    cdef batch b
+    if not begin(&b, args, dimensions, steps, VD, 0, 10 * (dimensions[1] + 1) ** 2):
+        return
+    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
+                       schedule="dynamic"):
+        status |= closed_part(like, &b, asked, part)
+    end(&b, status)
+
+
+cdef inline int closed_part(
+    real like, const batch *b, const request *asked, int part
+) noexcept nogil:
+    """Compiled for each n, whose loops then unroll."""
+    cdef int n = <int> b.dimensions[1]
+    if n == 2:
+        return closed_groups(like, b, asked, part, 2)
+    if n == 3:
+        return closed_groups(like, b, asked, part, 3)
+    if n == 4:
+        return closed_groups(like, b, asked, part, 4)
+    return closed_groups(like, b, asked, part, n)
+
+
+cdef inline int closed_groups(
+    real like, const batch *b, const request *asked, int part, int n
+) noexcept nogil:
+    cdef Py_ssize_t start = part_start(b, part), stop = part_stop(b, part)
+    cdef int status = FINE
+    cdef group g
+    while start < stop:
+        place_group(b, asked, start, stop, VD, &g)
+        status |= closed_group(like, asked, &g, n)
+        start += VD
+    return status
+
+
+cdef inline void factor_large(
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
+) noexcept nogil:
+    """On lanes where a group fits the cache and fills the lanes, else one matrix at a time."""
+    cdef Py_ssize_t n = dimensions[1], vectors = rows_needed(n, like)
+    cdef int status = FINE, part, W = width(like) if fits_lanes(n, dimensions[0], like) else 1
+    cdef batch b
+    if W > 1:
+        vectors = max(vectors, lanes_needed(n))
+    if not begin(&b, args, dimensions, steps, W,
+                 vectors * sizeof(like) + careful_doubles(n) * sizeof(double), n ** 3):
+        return
+    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
+                       schedule="dynamic"):
+        status |= large_part(like, &b, asked, vectors, part)
+    end(&b, status)
+
+
+cdef inline int large_part(
+    lane like, const batch *b, const request *asked, Py_ssize_t vectors, int part
+) noexcept nogil:
+    cdef Py_ssize_t n = b.dimensions[1], start = part_start(b, part), stop = part_stop(b, part)
+    cdef lane *memory = <lane *> part_memory(b)
+    cdef double *careful = <double *> (memory + vectors)
+    cdef int status = FINE
+    cdef group g
+    while start < stop:
+        if fits_lanes(n, stop - start, like):
+            place_group(b, asked, start, stop, width(like), &g)
+            status |= elimination_group(memory, careful, asked, &g)
+            start += width(like)
+        else:
+            place_group(b, asked, start, stop, 1, &g)
+            status |= row_elimination(memory, careful, asked, &g)
+            start += 1
+    return status
+
+
+cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexcept nogil:
+    """Whether a group of so many matrices is faster on lanes; both ways give the same bits."""
+    return n < LANES_BELOW and (n < 20 or matrices > width(like) // 2)
+
+
+cdef inline void place_group(
+    const batch *b, const request *asked, Py_ssize_t start, Py_ssize_t stop, int W, group *g
+) noexcept nogil:
+    """The group of at most W matrices that begins with matrix `start`."""
+    cdef int operand = 1
+    cdef const npy_intp *core = b.steps + 1 + asked.det + 2 * asked.slogdet + (asked.gradient != 0)
+    g.n = b.dimensions[1]
+    g.count = <int> min(W, stop - start)
+    g.row_stride, g.column_stride = core[0], core[1]
+    place(b, 0, start, g.count, W, <char **> g.matrices)
+    if asked.det or asked.slogdet:
+        place(b, operand, start, g.count, W, g.first)
+        operand += 1
+    if asked.slogdet:
+        place(b, operand, start, g.count, W, g.second)
+        operand += 1
+    if asked.gradient:
+        place(b, operand, start, g.count, W, g.gradients)
+        g.gradient_row_stride, g.gradient_column_stride = core[2], core[3]
+
+
+cdef inline void factor_complex(
+    complex_type like, char **args, const npy_intp *dimensions, const npy_intp *steps,
+    const request *asked
+) noexcept nogil:
+    cdef Py_ssize_t n = dimensions[1]
+    cdef int status = FINE, part
+    cdef batch b
+    if not begin(&b, args, dimensions, steps, 1,
+                 2 * n * n * sizeof(double complex) + 4 * n * sizeof(int), 8 * n ** 3):
+        return
+    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
+                       schedule="dynamic"):
+        status |= complex_part(like, &b, asked, part)
+    end(&b, status)
+
+
+cdef inline int complex_part(
+    complex_type like, const batch *b, const request *asked, int part
+) noexcept nogil:
+    cdef Py_ssize_t n = b.dimensions[1], i, j, k
+    cdef double complex *x = <double complex *> part_memory(b)
+    cdef double complex *gradient = x + n * n
+    cdef double complex mantissa
+    cdef int64_t exponent
+    cdef int status = FINE
+    cdef char *entry
+    cdef group g
+    for k in range(part_start(b, part), part_stop(b, part)):
+        place_group(b, asked, k, k + 1, 1, &g)
+        for i in range(n):
+            for j in range(n):
+                entry = <char *> g.matrices[0] + i * g.row_stride + j * g.column_stride
+                x[i * n + j] = (<complex_type *> entry)[0]
+        status |= factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient,
+                         &mantissa, &exponent)
+        status |= write_complex_values(like, &g, asked, mantissa, exponent)
+        for i in range(n if asked.gradient else 0):
+            for j in range(n):
+                entry = g.gradients[0] + i * g.gradient_row_stride + j * g.gradient_column_stride
+                (<complex_type *> entry)[0] = <complex_type> (
+                    gradient[j * n + i] if asked.transposed else gradient[i * n + j])
+    return status
+
+
+cdef inline int write_complex_values(
+    complex_type like, const group *g, const request *asked,
+    double complex mantissa, int64_t exponent
+) noexcept nogil:
+    cdef double complex value = times_two_to_the(mantissa, exponent)
+    cdef double modulus = abs(mantissa)
+    cdef complex_type stored
+    if asked.slogdet:
+        value = mantissa / modulus if modulus != 0 else mantissa
+        (<complex_type *> g.first[0])[0] = <complex_type> value
+        modulus = log(modulus) + exponent * M_LN2
+        if complex_type is floatcomplex:
+            (<float *> g.second[0])[0] = <float> modulus
+        else:
+            (<double *> g.second[0])[0] = modulus
+    elif asked.det:
+        stored = <complex_type> value
+        (<complex_type *> g.first[0])[0] = stored
+        if size(mantissa) < 1e300 and not size(<double complex> stored) < INFINITY:
+            return OVERFLOWED
+    return FINE

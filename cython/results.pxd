@@ -1,0 +1,86 @@
+"""What a factorising gufunc is asked for, where its results go, and how det and log|det| are
+written."""
+
+from libc.math cimport INFINITY, M_LN2, copysign, fabs, isinf, isnan, log
+
+from lanes cimport (
+    absolute, both, broadcast, complement, element, equal, greater, lane, mask_bits, store_lanes,
+    times_power_of_two,
+)
+from pack cimport MOST_LANES, real
+from plain cimport FINE, OVERFLOWED
+
+
+cdef struct request:
+    # What a gufunc computes, in the order of its outputs.
+    bint det
+    bint slogdet
+    int gradient        # GRADIENT_...
+    bint transposed     # the matrix among the outputs is the gradient transposed: inv, adjugate
+
+
+cdef struct group:
+    # W matrices in memory: where each one and each of its results lies, the strides in bytes.
+    int count
+    Py_ssize_t n
+    const char *matrices[MOST_LANES]
+    Py_ssize_t row_stride
+    Py_ssize_t column_stride
+    char *first[MOST_LANES]         # det, or the sign
+    char *second[MOST_LANES]        # log|det|
+    char *gradients[MOST_LANES]
+    Py_ssize_t gradient_row_stride
+    Py_ssize_t gradient_column_stride
+
+
+cdef inline int write_values(
+    real like, const request *asked, group *g, lane mantissa, lane low, lane exponent
+) noexcept nogil:
+    """det = mantissa 2^exponent (plus low, for the logarithm) to the outputs that are asked for."""
+    cdef lane value = mantissa, zero = broadcast(0.0, mantissa), over
+    if asked.slogdet:
+        write_logarithms(like, g, mantissa, low, exponent)
+    if not asked.det:
+        return FINE
+    if mask_bits(complement(equal(exponent, zero))):
+        value = times_power_of_two(mantissa, exponent)
+    store_lanes(like, g.first, 0, g.count, value)
+    over = both(out_of_range(like, value), equal(mantissa * zero, zero))
+    return OVERFLOWED if mask_bits(over) else FINE
+
+
+cdef inline void write_logarithms(
+    real like, group *g, lane mantissa, lane low, lane exponent
+) noexcept nogil:
+    cdef lane value = times_power_of_two(mantissa, exponent)
+    cdef double det, m
+    cdef int w
+    for w in range(g.count):
+        det, m = element(&value, w), element(&mantissa, w)
+        (<real *> g.first[w])[0] = <real> sign(m)
+        if fabs(element(&exponent, w)) < 100:
+            (<real *> g.second[w])[0] = <real> (log(fabs(det)) + correction(element(&low, w), m))
+        else:
+            (<real *> g.second[w])[0] = <real> (log(fabs(m)) + element(&exponent, w) * M_LN2)
+
+
+cdef inline double sign(double x) noexcept nogil:
+    return x if isnan(x) else 0.0 if x == 0 else copysign(1.0, x)
+
+
+cdef inline double correction(double low, double high) noexcept nogil:
+    """log(high + low) - log(high)."""
+    return 0.0 if low == 0 or isinf(high) else low / high
+
+
+cdef inline double limit(real like) noexcept nogil:
+    """The least magnitude that is infinite in memory."""
+    if real is double:
+        return INFINITY
+    else:
+        return 3.4028235677973366e38    # half an ulp above the largest float
+
+
+cdef inline lane out_of_range(real like, lane value) noexcept nogil:
+    """Where a value becomes infinite in memory, or is NaN."""
+    return complement(greater(broadcast(limit(like), value), absolute(value)))

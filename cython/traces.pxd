@@ -1,0 +1,149 @@
+"""Loops of the gufuncs that multiply and add: tr X, tr(AX), tr(XAX'Q) and its gradient."""
+
+from numpy cimport npy_intp
+
+from cython.parallel cimport prange
+
+from batches cimport (
+    FE_ALL_EXCEPT, batch, begin, end, feclearexcept, in_c_order, pack_operand, part_memory,
+    part_start, part_stop, place, raised, store_values, unpack_result,
+)
+from determinants cimport complex_type
+from lanes cimport VD, broadcast, lane, store_lanes, width
+from pack cimport MOST_LANES, real
+from plain cimport FINE
+from products cimport LARGE, diagonal_sum, product_sum, product_sum_by_squares, quadratic
+
+
+cdef inline void trace_real(
+    real like, char **args, const npy_intp *dimensions, const npy_intp *steps
+) noexcept nogil:
+    cdef int status = FINE, part
+    cdef batch b
+    if not begin(&b, args, dimensions, steps, VD, 0, 10 * dimensions[1]):
+        return
+    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
+                       schedule="dynamic"):
+        status |= trace_part(like, &b, part)
+    end(&b, status)
+
+
+cdef inline int trace_part(real like, const batch *b, int part) noexcept nogil:
+    cdef char *matrices[MOST_LANES]
+    cdef char *results[MOST_LANES]
+    cdef Py_ssize_t start = part_start(b, part), stop = part_stop(b, part)
+    cdef int count
+    feclearexcept(FE_ALL_EXCEPT)
+    while start < stop:
+        count = <int> min(VD, stop - start)
+        place(b, 0, start, count, VD, matrices)
+        place(b, 1, start, count, VD, results)
+        store_lanes(like, results, 0, count, diagonal_sum(
+            like, <const char **> matrices, b.dimensions[1], b.steps[2] + b.steps[3]))
+        start += VD
+    return raised()
+
+
+cdef inline void trace_complex(
+    complex_type like, char **args, const npy_intp *dimensions, const npy_intp *steps
+) noexcept nogil:
+    cdef double complex total
+    cdef char *entry
+    cdef Py_ssize_t i, k
+    for k in range(dimensions[0]):
+        total = 0
+        for i in range(dimensions[1]):
+            entry = args[0] + k * steps[0] + i * (steps[2] + steps[3])
+            total = total + <double complex> (<complex_type *> entry)[0]
+        (<complex_type *> (args[1] + k * steps[1]))[0] = <complex_type> total
+
+
+cdef inline void trace_product_complex(
+    complex_type like, char **args, const npy_intp *dimensions, const npy_intp *steps
+) noexcept nogil:
+    cdef double complex total
+    cdef char *a
+    cdef char *x
+    cdef Py_ssize_t i, j, k
+    for k in range(dimensions[0]):
+        total = 0
+        for i in range(dimensions[1]):
+            for j in range(dimensions[2]):
+                a = args[0] + k * steps[0] + i * steps[3] + j * steps[4]
+                x = args[1] + k * steps[1] + j * steps[5] + i * steps[6]
+                total = total + (<double complex> (<complex_type *> a)[0]
+                                 * <double complex> (<complex_type *> x)[0])
+        (<complex_type *> (args[2] + k * steps[2]))[0] = <complex_type> total
+
+
+cdef inline void trace_product_real(
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps
+) noexcept nogil:
+    cdef Py_ssize_t entries = dimensions[1] * dimensions[2]
+    cdef int status = FINE, part
+    cdef batch b
+    if not begin(&b, args, dimensions, steps, width(like), 2 * entries * sizeof(like), entries):
+        return
+    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
+                       schedule="dynamic"):
+        status |= trace_product_part(like, &b, part)
+    end(&b, status)
+
+
+cdef inline int trace_product_part(lane like, const batch *b, int part) noexcept nogil:
+    """Pairs of small matrices in groups, pairs of large ones by squares."""
+    cdef Py_ssize_t m = b.dimensions[1], n = b.dimensions[2]
+    cdef Py_ssize_t k = part_start(b, part), stop = part_stop(b, part)
+    cdef lane *a = <lane *> part_memory(b)
+    cdef lane *x = a + m * n
+    feclearexcept(FE_ALL_EXCEPT)
+    while k < stop:
+        if m * n < LARGE:
+            pack_operand(b, 0, k, stop, m, n, 3, a)
+            pack_operand(b, 1, k, stop, n, m, 5, x)
+            store_values(b, 2, k, stop, product_sum(a, x, m, n))
+            k += width(like)
+        else:
+            store_values(b, 2, k, k + 1, broadcast(product_sum_by_squares(
+                like, in_c_order(b, 0, k, m, n, 3, a), in_c_order(b, 1, k, n, m, 5, x), m, n),
+                like))
+            k += 1
+    return raised()
+
+
+cdef inline void quadratic_real(
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, bint gradient
+) noexcept nogil:
+    cdef Py_ssize_t n = dimensions[1], m = dimensions[2]
+    cdef int status = FINE, part
+    cdef batch b
+    if not begin(&b, args, dimensions, steps, width(like),
+                 (4 * n * m + m * m + n * n) * sizeof(like), 2 * n * m * (n + m)):
+        return
+    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
+                       schedule="dynamic"):
+        status |= quadratic_part(like, &b, gradient, part)
+    end(&b, status)
+
+
+cdef inline int quadratic_part(
+    lane like, const batch *b, bint gradient, int part
+) noexcept nogil:
+    cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], core = 5 if gradient else 4
+    cdef Py_ssize_t k = part_start(b, part), stop = part_stop(b, part)
+    cdef lane *x = <lane *> part_memory(b)
+    cdef lane *a = x + n * m
+    cdef lane *q = a + m * m
+    cdef lane *product = q + n * n
+    cdef lane *result = product + 2 * n * m
+    feclearexcept(FE_ALL_EXCEPT)
+    while k < stop:
+        pack_operand(b, 0, k, stop, n, m, core, x)
+        pack_operand(b, 1, k, stop, m, m, core + 2, a)
+        pack_operand(b, 2, k, stop, n, n, core + 4, q)
+        store_values(b, 3, k, stop,
+                     quadratic(x, a, q, n, m, product, result if gradient else NULL))
+        if gradient:
+            unpack_result(b, 4, k, stop, n, m, core + 6, result)
+        k += width(like)
+    return raised()

@@ -144,7 +144,8 @@ cdef inline void pivot_row_up_to_date(
 
 
 cdef inline void update_column(
-    lane *a, Py_ssize_t n, bint jordan, const lane *fresh, const lane *f, const lane *u, Py_ssize_t t
+    lane *a, Py_ssize_t n, bint jordan, const lane *fresh, const lane *f, const lane *u,
+    Py_ssize_t t
 ) noexcept nogil:
     """Bring a column of the panel up to date with the t pivots before it, three at most."""
     cdef lane zero = broadcast(0.0, a[0]), c

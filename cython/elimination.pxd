@@ -41,7 +41,7 @@ cdef enum:
 
 
 cdef inline Py_ssize_t lane_pitch(Py_ssize_t n) noexcept nogil:
-    """Lane vectors a row: not a multiple of 8, or the entries of a column would share cache sets."""
+    """Lane vectors a row: no multiple of 8, or the entries of a column would share cache sets."""
     return n if n & 7 else n + 1
 
 

@@ -5,6 +5,7 @@ lanes hand over: a zero, tiny or infinite pivot before the last, a result that i
 Rows and columns are first scaled by powers of two, so no pivot over- or underflows that need
 not; with complete pivoting zero pivots can only come last, so the first of them tells the rank:
 one zero pivot leaves the cofactor matrix (elimination.pxd has the formulas), two make it zero.
+The gradient at a matrix with a NaN or an infinity is NaN, all of it.
 
 Cost: n^3 multiply-adds and n^3/3 comparisons, not vectorised. Rejected: an SVD (loses
 everything on badly scaled columns), partial pivoting (a zero pivot in the middle of a matrix of
@@ -40,9 +41,11 @@ cdef inline int factor(
     cdef int content = worst(x, n * n)
     cdef Py_ssize_t k
     cdef number last
+    if content != ALL_FINITE:
+        fill(gradient, n * n if wanted else 0, <number> NAN)
+        wanted = GRADIENT_NONE
     if content == HAS_NAN:
         mantissa[0], exponent[0] = <number> NAN, 0
-        fill(gradient, n * n if wanted else 0, <number> NAN)
         return FINE
     for k in range(2 * n):
         work[k] = 0
@@ -61,7 +64,7 @@ cdef inline int factor(
     elif wanted == GRADIENT_OF_DET:
         finish_carefully(x, n, work, last, 1, mantissa[0], exponent[0], gradient)
     multiply(last, mantissa, exponent)
-    if not wanted or content != ALL_FINITE or worst(gradient, n * n) == ALL_FINITE:
+    if not wanted or worst(gradient, n * n) == ALL_FINITE:
         return FINE
     return INVALID if worst(gradient, n * n) == HAS_NAN else OVERFLOWED
 

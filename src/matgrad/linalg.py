@@ -10,13 +10,13 @@ What all of them promise:
 - float32, float64, complex64 and complex128 come out as they go in, integers and bool as float64.
   The quadratic trace takes real matrices only.
 - A NaN makes every result NaN that depends on it and leaves the rest of the batch alone.
-- A matrix has the same result, bit for bit, alone and anywhere in a batch.
+- A matrix has the same result, bit for bit, alone, in any batch and on any number of threads.
 - An argument is never written to; ``out=`` may overlap it.
 - Inputs that do not fit raise an error that names the function; a matrix without a result does not:
   it gets NaN or inf and raises the floating-point flag that `numpy.errstate` controls.
 
-The build for the best instruction set that the processor has is loaded at import. The environment
-variable ``MATGRAD_ISA`` chooses another one.
+The build for the best instruction set that the processor has is loaded at import; the environment
+variable ``MATGRAD_ISA`` chooses another one. Large batches are shared among threads.
 
 Examples
 --------

@@ -197,7 +197,7 @@ Returns
 sign : array, shape (...)
     -1, 0 or 1; for complex X det X / |det X|, or 0.
 logabsdet : array, shape (...)
-    log |det X|, real; -inf, without a warning, where X is singular.
+    log |det X|, real; -inf, without a warning, where det X is 0.
 
 Raises
 ------

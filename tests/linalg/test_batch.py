@@ -1,0 +1,106 @@
+"""A matrix has one result: bit for bit, wherever it stands, whoever stands beside it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.linalg.judges import assert_same_bits
+from tests.linalg.samples import FACTORING, SIGNATURES, arguments_of, of_rank, results
+
+SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 33]
+
+precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+seeds = st.integers(0, 2**32 - 1)
+
+
+@given(st.sampled_from(sorted(SIGNATURES)), st.integers(1, 20), st.integers(1, 40), seeds)
+def test_permuting_the_batch_permutes_the_result(
+    kernels: ModuleType, name: str, n: int, batch: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    kernel = getattr(kernels, name)
+    arguments = arguments_of(name, rng, n, (batch,))
+    order = rng.permutation(batch)
+    permuted = results(kernel, *(a[order] for a in arguments))
+    assert_same_bits(permuted, tuple(r[order] for r in results(kernel, *arguments)))
+
+
+@precisions
+@pytest.mark.parametrize("n", SIZES)
+def test_the_size_of_the_batch_changes_no_bit(
+    kernel: np.ufunc, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]
+) -> None:
+    arguments = arguments_of(name, rng, n, (1000 if n <= 17 else 200,), dtype)
+    whole = results(kernel, *arguments)
+    for size in (1, 3, 17, 100):
+        for start in (0, 5):
+            few = slice(start, start + size)
+            part = results(kernel, *(a[few] for a in arguments))
+            assert_same_bits(part, tuple(r[few] for r in whole))
+
+
+@precisions
+@pytest.mark.parametrize("n", [*SIZES, 64, 65, 130])
+def test_a_single_matrix_has_the_bits_that_it_has_in_a_batch(
+    kernel: np.ufunc, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]
+) -> None:
+    arguments = arguments_of(name, rng, n, (35 if n <= 33 else 9,), dtype)
+    whole = results(kernel, *arguments)
+    for k, alone in enumerate(zip(*arguments, strict=True)):
+        assert_same_bits(results(kernel, *alone), tuple(r[k] for r in whole))
+
+
+@pytest.mark.parametrize("name", FACTORING)
+@pytest.mark.parametrize("n", SIZES)
+def test_singular_neighbours_change_no_bit(
+    kernels: ModuleType, rng: np.random.Generator, name: str, n: int
+) -> None:
+    kernel = getattr(kernels, name)
+    ordinary = rng.normal(size=(60, n, n))
+    mixed, alone = ordinary.copy(), results(kernel, ordinary)
+    ranks = (0, n - 1, max(n - 2, 0))
+    mixed[::3] = [of_rank(rng, n, ranks[k % 3]) for k in range(20)]
+    kept = np.arange(60) % 3 != 0
+    with np.errstate(invalid="ignore"):
+        together = results(kernel, mixed)
+    assert_same_bits(tuple(r[kept] for r in together), tuple(r[kept] for r in alone))
+
+
+@pytest.mark.parametrize("batch", [(60,), (6, 10), (3, 4, 5), (60, 1), (1, 1, 60)])
+def test_the_shape_of_the_batch_changes_no_bit(
+    kernel: np.ufunc, rng: np.random.Generator, name: str, batch: tuple[int, ...]
+) -> None:
+    for n in (1, 3, 4, 6, 18):
+        flat = arguments_of(name, rng, n, (60,))
+        shaped = results(kernel, *(a.reshape(*batch, *a.shape[1:]) for a in flat))
+        expected = results(kernel, *flat)
+        assert_same_bits(shaped, tuple(r.reshape(*batch, *r.shape[1:]) for r in expected))
+
+
+@pytest.mark.parametrize(("n", "batch"), [(3, 5000), (9, 1000), (40, 40)])
+def test_threads_calling_at_once_get_the_same_bits(
+    kernel: np.ufunc, rng: np.random.Generator, name: str, n: int, batch: int
+) -> None:
+    arguments = arguments_of(name, rng, n, (batch,))
+    expected = results(kernel, *arguments)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(lambda _: results(kernel, *arguments), range(8)):
+            assert_same_bits(got, expected)
+
+
+def test_flags_of_a_thread_stay_in_that_thread(kernels: ModuleType) -> None:
+    def invert(X: np.ndarray) -> str:
+        try:
+            with np.errstate(invalid="raise"):
+                kernels.inv(X)
+        except FloatingPointError:
+            return "singular"
+        return "regular"
+
+    batches = [np.zeros((500, 6, 6)), np.tile(np.eye(6), (500, 1, 1))] * 10
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(invert, batches)) == ["singular", "regular"] * 10

@@ -1,0 +1,185 @@
+"""Every size and both precisions against NumPy, on ordinary matrices."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from tests.linalg.judges import assert_close, conditioned_tolerance, unit_roundoff
+from tests.linalg.samples import SIGNATURES, Array, arguments_of
+
+SIZES = [*range(21), 31, 32, 33, 63, 64, 65, *range(95, 131), 200, 257]
+RECTANGLES = [(0, 0), (0, 3), (3, 0), (1, 1), (1, 7), (7, 1), (3, 5), (5, 3), (8, 8), (17, 4)]
+RECTANGLES += [(4, 17), (16, 33), (64, 10), (70, 65)]
+
+precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+sizes = pytest.mark.parametrize("n", SIZES)
+rectangles = pytest.mark.parametrize(("n", "m"), RECTANGLES)
+
+
+def batch(rng: np.random.Generator, n: int, dtype: type[np.floating]) -> Array:
+    """Return a batch that does not fill the lanes, scaled so that no determinant overflows."""
+    size = 19 if n <= 20 else 9 if n <= 65 else 3
+    X: Array = rng.normal(size=(size, n, n)) / max(n, 1) ** 0.5
+    return X.astype(dtype)
+
+
+def assert_relative(got: Array, exact: Array, tolerance: Array) -> None:
+    """Assert closeness of numbers or, in the Frobenius norm, of matrices."""
+    sizes = np.abs(exact) if exact.ndim == 1 else np.linalg.norm(exact, axis=(1, 2))
+    bound = tolerance * sizes
+    assert_close(got, exact, bound if exact.ndim == 1 else bound[:, None, None])
+
+
+@sizes
+@precisions
+def test_det(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    X = batch(rng, n, dtype)
+    exact = np.linalg.det(X.astype(np.float64))
+    assert_relative(kernels.det(X), exact, conditioned_tolerance(X))
+
+
+@sizes
+@precisions
+def test_slogdet(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    X = batch(rng, n, dtype)
+    exact_sign, exact_log = np.linalg.slogdet(X.astype(np.float64))
+    sign, logabsdet = kernels.slogdet(X)
+    np.testing.assert_array_equal(sign, exact_sign)
+    rounding = 2 * unit_roundoff(dtype) * abs(exact_log)
+    assert_close(logabsdet, exact_log, conditioned_tolerance(X) + rounding)
+
+
+@sizes
+@precisions
+def test_inv(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    X = batch(rng, n, dtype)
+    exact = np.linalg.inv(X.astype(np.float64))
+    assert_relative(kernels.inv(X), exact, conditioned_tolerance(X))
+
+
+@sizes
+@precisions
+def test_adjugate(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    X = batch(rng, n, dtype)
+    Y = X.astype(np.float64)
+    exact = np.linalg.det(Y)[:, None, None] * np.linalg.inv(Y)
+    assert_relative(kernels.adjugate(X), exact, conditioned_tolerance(X))
+
+
+@sizes
+@precisions
+def test_det_and_gradient(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    X = batch(rng, n, dtype)
+    Y = X.astype(np.float64)
+    exact = np.linalg.det(Y)
+    det, gradient = kernels.det_and_gradient(X)
+    assert_relative(det, exact, conditioned_tolerance(X))
+    assert_relative(
+        gradient, (exact[:, None, None] * np.linalg.inv(Y)).mT, conditioned_tolerance(X)
+    )
+
+
+@sizes
+@precisions
+def test_slogdet_and_gradient(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    X = batch(rng, n, dtype)
+    exact_sign, exact_log = np.linalg.slogdet(X.astype(np.float64))
+    sign, logabsdet, gradient = kernels.slogdet_and_gradient(X)
+    np.testing.assert_array_equal(sign, exact_sign)
+    rounding = 2 * unit_roundoff(dtype) * abs(exact_log)
+    assert_close(logabsdet, exact_log, conditioned_tolerance(X) + rounding)
+    assert_relative(gradient, np.linalg.inv(X.astype(np.float64)).mT, conditioned_tolerance(X))
+
+
+@sizes
+@precisions
+def test_trace(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    X = batch(rng, n, dtype)
+    Y = X.astype(np.float64)
+    bound = n * unit_roundoff(dtype) * abs(Y).trace(axis1=1, axis2=2)
+    assert_close(kernels.trace(X), Y.trace(axis1=1, axis2=2), bound)
+
+
+@rectangles
+@precisions
+def test_trace_product(
+    kernels: ModuleType, rng: np.random.Generator, n: int, m: int, dtype: type[np.floating]
+) -> None:
+    A, X = arguments_of("trace_product", rng, n, (11,), dtype, m=m)
+    exact = np.einsum("bij,bji->b", A.astype(np.float64), X.astype(np.float64))
+    largest = np.einsum("bij,bji->b", abs(A), abs(X))
+    assert_close(kernels.trace_product(A, X), exact, 2 * n * m * unit_roundoff(dtype) * largest)
+
+
+@rectangles
+@precisions
+def test_quadratic_trace_and_its_gradient(
+    kernels: ModuleType, rng: np.random.Generator, n: int, m: int, dtype: type[np.floating]
+) -> None:
+    arguments = arguments_of("quadratic_trace", rng, n, (11,), dtype, m=m)
+    X, A, Q = (a.astype(np.float64) for a in arguments)
+    value = np.trace(X @ A @ X.mT @ Q, axis1=1, axis2=2)
+    gradient = Q.mT @ X @ A.mT + Q @ X @ A
+    X, A, Q = abs(X), abs(A), abs(Q)
+    rounding = 4 * (n + m) * unit_roundoff(dtype)
+    value_bound = n * rounding * np.trace(X @ A @ X.mT @ Q, axis1=1, axis2=2)
+    assert_close(kernels.quadratic_trace(*arguments), value, value_bound)
+    got_value, got_gradient = kernels.quadratic_trace_and_gradient(*arguments)
+    assert_close(got_value, value, value_bound)
+    assert_close(got_gradient, gradient, rounding * (Q.mT @ X @ A.mT + Q @ X @ A))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 9])
+def test_gradients_are_the_differences_of_exact_arithmetic(
+    kernels: ModuleType, rng: np.random.Generator, n: int
+) -> None:
+    # On integers a central difference of a quadratic function, step 1, has no error at all.
+    X, A, Q = (a.astype(np.int64) for a in arguments_of("quadratic_trace", rng, n, dtype=np.int8))
+    expected = np.empty(X.shape)
+    for i, j in np.ndindex(X.shape):
+        E = np.zeros_like(X)
+        E[i, j] = 1
+        above, below = (np.trace(Y @ A @ Y.T @ Q) for Y in (X + E, X - E))
+        expected[i, j] = (above - below) / 2
+    value, gradient = kernels.quadratic_trace_and_gradient(X, A, Q)
+    assert value == np.trace(X @ A @ X.T @ Q)
+    np.testing.assert_array_equal(gradient, expected)
+
+
+def test_kernels_are_ufuncs_of_the_promised_signatures(kernels: ModuleType, name: str) -> None:
+    kernel = getattr(kernels, name)
+    assert type(kernel) is np.ufunc
+    assert kernel.__name__ == name
+    assert kernel.signature == SIGNATURES[name]
+
+
+def test_batches_broadcast(kernels: ModuleType, rng: np.random.Generator) -> None:
+    A, X = rng.normal(size=(5, 1, 2, 3)), rng.normal(size=(4, 3, 2))
+    expected = np.trace(A @ X, axis1=-2, axis2=-1)
+    np.testing.assert_allclose(kernels.trace_product(A, X), expected, rtol=1e-13)
+    X, A, Q = rng.normal(size=(6, 1, 3, 2)), rng.normal(size=(2, 2)), rng.normal(size=(4, 3, 3))
+    value, gradient = kernels.quadratic_trace_and_gradient(X, A, Q)
+    np.testing.assert_allclose(value, np.trace(X @ A @ X.mT @ Q, axis1=-2, axis2=-1), rtol=1e-12)
+    np.testing.assert_allclose(gradient, Q.mT @ X @ A.T + Q @ X @ A, rtol=1e-12)
+    assert kernels.slogdet_and_gradient(rng.normal(size=(2, 0, 5, 3, 3)))[2].shape == (
+        2,
+        0,
+        5,
+        3,
+        3,
+    )

@@ -26,7 +26,7 @@ def unit_roundoff(dtype: DTypeLike) -> float:
 
 def rationals(X: Array) -> Array:
     """Return the numbers of an array as exact fractions."""
-    return np.asarray(np.vectorize(lambda x: Fraction(x.item()), otypes=[object])(X))
+    return np.asarray(np.vectorize(Fraction, otypes=[object])(X))
 
 
 def exact_det_and_adjugate(X: Array) -> tuple[Fraction, Array]:

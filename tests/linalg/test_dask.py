@@ -48,5 +48,5 @@ def test_batches_broadcast_across_chunks(
 ) -> None:
     first, *others = arguments_of(name, rng, 4, (2, 6))
     others = [other[0] for other in others]
-    lazy = results(kernel, chunked(first, 1, 3), *others)
+    lazy = results(kernel, chunked(first, 1, 3), *(chunked(other, 3) for other in others))
     assert_same_bits(computed(lazy), results(kernel, first, *others))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.linalg.judges import assert_close, conditioned_tolerance, unit_roundoff
-from tests.linalg.samples import Array
+from tests.linalg.samples import Array, numbers
 
 SIZES = [*range(2, 21), 31, 32, 33, 40]
 FAR = {np.float32: 100, np.float64: 660}
@@ -69,7 +69,7 @@ def test_scaling_columns_by_huge_and_tiny_powers_of_two_scales_the_result(
     arrangement: str,
     n: int,
 ) -> None:
-    R = rng.normal(size=(5, n, n)).astype(dtype)
+    R = numbers(rng, (5, n, n), dtype)
     e = exponents(arrangement, n, FAR[dtype] - 30)
     X = np.ldexp(R, e)
     exact = np.linalg.det(R.astype(np.float64))
@@ -90,7 +90,7 @@ def test_scaling_columns_by_huge_and_tiny_powers_of_two_scales_the_result(
 def test_scaling_rows_by_large_and_small_powers_of_two_scales_det_and_inverse(
     kernels: ModuleType, rng: np.random.Generator, arrangement: str, n: int
 ) -> None:
-    R = rng.normal(size=(5, n, n))
+    R = numbers(rng, (5, n, n), np.float64)
     e = exponents(arrangement, n, 300)
     X = np.ldexp(R, e[:, None])
     exact, inverse = np.linalg.det(R), np.linalg.inv(R)

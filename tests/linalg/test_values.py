@@ -1,115 +1,112 @@
 """Every size and both precisions against NumPy, on ordinary matrices."""
 
+from functools import cache
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from tests.linalg.judges import assert_close, conditioned_tolerance, unit_roundoff
-from tests.linalg.samples import SIGNATURES, Array, arguments_of
+from tests.linalg.samples import SIGNATURES, Array, arguments_of, numbers
 
 SIZES = [*range(21), 31, 32, 33, 63, 64, 65, *range(95, 131), 200, 257]
 RECTANGLES = [(0, 0), (0, 3), (3, 0), (1, 1), (1, 7), (7, 1), (3, 5), (5, 3), (8, 8), (17, 4)]
 RECTANGLES += [(4, 17), (16, 33), (64, 10), (70, 65)]
 
-precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
 sizes = pytest.mark.parametrize("n", SIZES)
 rectangles = pytest.mark.parametrize(("n", "m"), RECTANGLES)
 
 
-def batch(rng: np.random.Generator, n: int, dtype: type[np.floating]) -> Array:
-    """Return a batch that does not fill the lanes, scaled so that no determinant overflows."""
-    size = 19 if n <= 20 else 9 if n <= 65 else 3
-    X: Array = rng.normal(size=(size, n, n)) / max(n, 1) ** 0.5
-    return X.astype(dtype)
+class Judged(NamedTuple):
+    """A batch of matrices, and what NumPy says of them in float64."""
+
+    X: Array
+    det: Array
+    sign: Array
+    logabsdet: Array
+    inverse: Array
+    tolerance: Array
+
+
+@cache
+def judged(n: int, dtype: str) -> Judged:
+    """Return a batch that does not fill the lanes."""
+    batch = 19 if n <= 20 else 9 if n <= 65 else 3
+    X = numbers(np.random.default_rng(n), (batch, n, n), dtype)
+    Y = X.astype(np.float64)
+    return Judged(
+        X, np.linalg.det(Y), *np.linalg.slogdet(Y), np.linalg.inv(Y), conditioned_tolerance(X)
+    )
 
 
 def assert_relative(got: Array, exact: Array, tolerance: Array) -> None:
     """Assert closeness of numbers or, in the Frobenius norm, of matrices."""
-    sizes = np.abs(exact) if exact.ndim == 1 else np.linalg.norm(exact, axis=(1, 2))
-    bound = tolerance * sizes
-    assert_close(got, exact, bound if exact.ndim == 1 else bound[:, None, None])
+    if exact.ndim == 1:
+        assert_close(got, exact, tolerance * abs(exact))
+    else:
+        bound = tolerance * np.linalg.norm(exact, axis=(1, 2))
+        assert_close(got, exact, bound[:, None, None])
+
+
+def assert_sign_and_log(judge: Judged, sign: Array, logabsdet: Array) -> None:
+    np.testing.assert_array_equal(sign, judge.sign)
+    rounding = 2 * unit_roundoff(judge.X.dtype) * abs(judge.logabsdet)
+    assert_close(logabsdet, judge.logabsdet, judge.tolerance + rounding)
 
 
 @sizes
 @precisions
-def test_det(
-    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
-) -> None:
-    X = batch(rng, n, dtype)
-    exact = np.linalg.det(X.astype(np.float64))
-    assert_relative(kernels.det(X), exact, conditioned_tolerance(X))
+def test_det(kernels: ModuleType, n: int, dtype: str) -> None:
+    judge = judged(n, dtype)
+    assert_relative(kernels.det(judge.X), judge.det, judge.tolerance)
 
 
 @sizes
 @precisions
-def test_slogdet(
-    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
-) -> None:
-    X = batch(rng, n, dtype)
-    exact_sign, exact_log = np.linalg.slogdet(X.astype(np.float64))
-    sign, logabsdet = kernels.slogdet(X)
-    np.testing.assert_array_equal(sign, exact_sign)
-    rounding = 2 * unit_roundoff(dtype) * abs(exact_log)
-    assert_close(logabsdet, exact_log, conditioned_tolerance(X) + rounding)
+def test_slogdet(kernels: ModuleType, n: int, dtype: str) -> None:
+    judge = judged(n, dtype)
+    assert_sign_and_log(judge, *kernels.slogdet(judge.X))
 
 
 @sizes
 @precisions
-def test_inv(
-    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
-) -> None:
-    X = batch(rng, n, dtype)
-    exact = np.linalg.inv(X.astype(np.float64))
-    assert_relative(kernels.inv(X), exact, conditioned_tolerance(X))
+def test_inv(kernels: ModuleType, n: int, dtype: str) -> None:
+    judge = judged(n, dtype)
+    assert_relative(kernels.inv(judge.X), judge.inverse, judge.tolerance)
 
 
 @sizes
 @precisions
-def test_adjugate(
-    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
-) -> None:
-    X = batch(rng, n, dtype)
-    Y = X.astype(np.float64)
-    exact = np.linalg.det(Y)[:, None, None] * np.linalg.inv(Y)
-    assert_relative(kernels.adjugate(X), exact, conditioned_tolerance(X))
+def test_adjugate(kernels: ModuleType, n: int, dtype: str) -> None:
+    judge = judged(n, dtype)
+    exact = judge.det[:, None, None] * judge.inverse
+    assert_relative(kernels.adjugate(judge.X), exact, judge.tolerance)
 
 
 @sizes
 @precisions
-def test_det_and_gradient(
-    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
-) -> None:
-    X = batch(rng, n, dtype)
-    Y = X.astype(np.float64)
-    exact = np.linalg.det(Y)
-    det, gradient = kernels.det_and_gradient(X)
-    assert_relative(det, exact, conditioned_tolerance(X))
-    assert_relative(
-        gradient, (exact[:, None, None] * np.linalg.inv(Y)).mT, conditioned_tolerance(X)
-    )
+def test_det_and_gradient(kernels: ModuleType, n: int, dtype: str) -> None:
+    judge = judged(n, dtype)
+    det, gradient = kernels.det_and_gradient(judge.X)
+    assert_relative(det, judge.det, judge.tolerance)
+    assert_relative(gradient, (judge.det[:, None, None] * judge.inverse).mT, judge.tolerance)
 
 
 @sizes
 @precisions
-def test_slogdet_and_gradient(
-    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
-) -> None:
-    X = batch(rng, n, dtype)
-    exact_sign, exact_log = np.linalg.slogdet(X.astype(np.float64))
-    sign, logabsdet, gradient = kernels.slogdet_and_gradient(X)
-    np.testing.assert_array_equal(sign, exact_sign)
-    rounding = 2 * unit_roundoff(dtype) * abs(exact_log)
-    assert_close(logabsdet, exact_log, conditioned_tolerance(X) + rounding)
-    assert_relative(gradient, np.linalg.inv(X.astype(np.float64)).mT, conditioned_tolerance(X))
+def test_slogdet_and_gradient(kernels: ModuleType, n: int, dtype: str) -> None:
+    judge = judged(n, dtype)
+    sign, logabsdet, gradient = kernels.slogdet_and_gradient(judge.X)
+    assert_sign_and_log(judge, sign, logabsdet)
+    assert_relative(gradient, judge.inverse.mT, judge.tolerance)
 
 
 @sizes
 @precisions
-def test_trace(
-    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
-) -> None:
-    X = batch(rng, n, dtype)
+def test_trace(kernels: ModuleType, n: int, dtype: str) -> None:
+    X = judged(n, dtype).X
     Y = X.astype(np.float64)
     bound = n * unit_roundoff(dtype) * abs(Y).trace(axis1=1, axis2=2)
     assert_close(kernels.trace(X), Y.trace(axis1=1, axis2=2), bound)
@@ -118,7 +115,7 @@ def test_trace(
 @rectangles
 @precisions
 def test_trace_product(
-    kernels: ModuleType, rng: np.random.Generator, n: int, m: int, dtype: type[np.floating]
+    kernels: ModuleType, rng: np.random.Generator, n: int, m: int, dtype: str
 ) -> None:
     A, X = arguments_of("trace_product", rng, n, (11,), dtype, m=m)
     exact = np.einsum("bij,bji->b", A.astype(np.float64), X.astype(np.float64))
@@ -129,7 +126,7 @@ def test_trace_product(
 @rectangles
 @precisions
 def test_quadratic_trace_and_its_gradient(
-    kernels: ModuleType, rng: np.random.Generator, n: int, m: int, dtype: type[np.floating]
+    kernels: ModuleType, rng: np.random.Generator, n: int, m: int, dtype: str
 ) -> None:
     arguments = arguments_of("quadratic_trace", rng, n, (11,), dtype, m=m)
     X, A, Q = (a.astype(np.float64) for a in arguments)

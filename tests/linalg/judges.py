@@ -96,16 +96,15 @@ def adjugate_bound(X: Array) -> Array:
     return np.asarray(8 * n**2 * unit_roundoff(X.dtype) * others.prod(axis=-1)[..., None])
 
 
-def condition(X: Array) -> Array:
-    """Return the condition numbers of a batch of matrices, in float64."""
-    if X.shape[-1] == 0:
-        return np.ones(X.shape[:-2])
-    return np.asarray(np.linalg.cond(X.astype(np.result_type(X, np.float64))))
+def condition(X: Array, inverse: Array) -> Array:
+    """Return the condition numbers of a batch of matrices in the Frobenius norm."""
+    norms = (np.linalg.norm(A.astype(np.complex128), axis=(-2, -1)) for A in (X, inverse))
+    return np.asarray(np.multiply(*norms))
 
 
-def conditioned_tolerance(X: Array) -> Array:
+def conditioned_tolerance(X: Array, inverse: Array) -> Array:
     """Return how far off, relatively, elimination may put the determinant and the inverse of X."""
-    return np.asarray(8 * max(X.shape[-1], 1) * unit_roundoff(X.dtype) * condition(X))
+    return np.asarray(4 * X.shape[-1] * unit_roundoff(X.dtype) * condition(X, inverse))
 
 
 def assert_close(got: ArrayLike, expected: ArrayLike, bound: ArrayLike) -> None:

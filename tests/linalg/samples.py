@@ -48,7 +48,8 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike) 
     if dtype.kind in "iub":
         return rng.integers(0 if dtype.kind in "ub" else -9, 10, shape).astype(dtype)
     X = rng.normal(scale=(np.e / (shape[-1] + np.e)) ** 0.5, size=(2, *shape))
-    return (X[0] + 1j * X[1] if dtype.kind == "c" else X[0]).astype(dtype)
+    drawn: Array = X[0] + 1j * X[1] if dtype.kind == "c" else X[0]
+    return drawn.astype(dtype)
 
 
 def core_shapes(name: str, n: int, m: int) -> Iterator[tuple[int, ...]]:

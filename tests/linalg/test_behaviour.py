@@ -8,7 +8,8 @@ import pytest
 from tests.linalg.judges import assert_same_bits
 from tests.linalg.samples import FACTORING, Array, arguments_of, numbers, results, with_zero_pivots
 
-SIZES = [1, 2, 3, 4, 5, 6, 9, 17, 33]
+SIZES = [1, 2, 3, 4, 5, 6, 9, 17]
+LARGE = [33, 97]
 
 precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 factoring = pytest.mark.parametrize("name", FACTORING)
@@ -32,24 +33,19 @@ def with_one_entry(X: Array, value: float) -> Array:
 
 @factoring
 @backgrounds
-@precisions
 @pytest.mark.parametrize("n", SIZES)
 def test_nan_at_every_position_poisons_every_result(
-    kernels: ModuleType,
-    rng: np.random.Generator,
-    name: str,
-    background: str,
-    dtype: type[np.floating],
-    n: int,
+    kernels: ModuleType, rng: np.random.Generator, name: str, background: str, n: int
 ) -> None:
-    X = with_one_entry(matrix(background, rng, n).astype(dtype), np.nan)
-    for result in results(getattr(kernels, name), X):
-        assert np.isnan(result).all()
+    for dtype in (np.float32, np.float64):
+        X = with_one_entry(matrix(background, rng, n).astype(dtype), np.nan)
+        for result in results(getattr(kernels, name), X):
+            assert np.isnan(result).all()
 
 
 @factoring
 @precisions
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("n", [*SIZES, *LARGE])
 def test_nan_leaves_the_neighbours_alone(
     kernels: ModuleType, rng: np.random.Generator, name: str, dtype: type[np.floating], n: int
 ) -> None:
@@ -101,17 +97,15 @@ def test_nan_reaches_the_gradient_of_the_quadratic_where_it_should(
 
 @backgrounds
 @precisions
-@pytest.mark.parametrize("infinity", [np.inf, -np.inf])
 @pytest.mark.parametrize("n", SIZES)
 def test_det_of_a_matrix_with_an_infinity_is_never_finite(
     kernels: ModuleType,
     rng: np.random.Generator,
     background: str,
     dtype: type[np.floating],
-    infinity: float,
     n: int,
 ) -> None:
-    X = with_one_entry(matrix(background, rng, n).astype(dtype), infinity)
+    X = with_one_entry(matrix(background, rng, n).astype(dtype), rng.choice([np.inf, -np.inf]))
     with np.errstate(invalid="ignore"):
         assert not np.isfinite(kernels.det(X)).any()
         assert not np.isfinite(kernels.det_and_gradient(X)[0]).any()

@@ -2,7 +2,6 @@
 
 from types import ModuleType
 
-import mpmath
 import numpy as np
 import pytest
 
@@ -47,8 +46,9 @@ def test_det_and_slogdet(
     kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.complexfloating]
 ) -> None:
     X = numbers(rng, (9, n, n), dtype)
-    exact = np.linalg.det(X.astype(np.complex128))
-    tolerance = 4 * conditioned_tolerance(X)
+    Y = X.astype(np.complex128)
+    exact = np.linalg.det(Y)
+    tolerance = 4 * conditioned_tolerance(X, np.linalg.inv(Y))
     assert_close(kernels.det(X), exact, tolerance * abs(exact))
     sign, logabsdet = kernels.slogdet(X)
     assert_close(sign, exact / abs(exact), tolerance)
@@ -64,7 +64,7 @@ def test_inverse_and_adjugate(
     X = numbers(rng, (9, n, n), dtype)
     Y = X.astype(np.complex128)
     inverse, det = np.linalg.inv(Y), np.linalg.det(Y)[:, None, None]
-    tolerance = 4 * conditioned_tolerance(X)[:, None, None]
+    tolerance = 4 * conditioned_tolerance(X, inverse)[:, None, None]
     assert_close(kernels.inv(X), inverse, tolerance * norms(inverse))
     assert_close(kernels.adjugate(X), det * inverse, tolerance * norms(det * inverse))
 
@@ -88,8 +88,8 @@ def test_real_matrices_have_the_results_of_their_real_parts(
     kernels: ModuleType, rng: np.random.Generator, n: int
 ) -> None:
     X = rng.normal(size=(9, n, n))
-    tolerance = 4 * conditioned_tolerance(X)
     det, inverse = kernels.det(X), kernels.inv(X)
+    tolerance = 4 * conditioned_tolerance(X, inverse)
     assert_close(kernels.det(X + 0j), det, tolerance * abs(det))
     assert_close(kernels.inv(X + 0j), inverse, tolerance[:, None, None] * norms(inverse))
     np.testing.assert_array_equal(kernels.det(X + 0j).imag, 0)
@@ -102,10 +102,9 @@ def test_adjugate_of_rank_one_less_is_the_matrix_of_cofactors(
     X = rng.integers(-4, 5, (n, n)) + 1j * rng.integers(-4, 5, (n, n))
     for dependent in range(n):
         X[:, dependent] = np.delete(X, dependent, axis=1).sum(axis=1)
-        cofactors = np.empty((n, n), complex)
-        for i, j in np.ndindex(n, n):
-            minor = mpmath.matrix(np.delete(np.delete(X, i, 0), j, 1).tolist())
-            cofactors[i, j] = (-1) ** (i + j) * (mpmath.det(minor) if n > 1 else 1)
+        minors = [np.delete(np.delete(X, i, 0), j, 1) for i, j in np.ndindex(n, n)]
+        signs = (-1) ** np.add.outer(np.arange(n), np.arange(n))
+        cofactors = signs * np.linalg.det(minors).reshape(n, n)
         bound = 1e-13 * np.linalg.norm(X) ** (n - 1)
         assert_close(kernels.adjugate(X), cofactors.T, bound)
 

@@ -13,7 +13,6 @@ finite matrix has an infinite result.
 
 from libc.math cimport fabs, isinf, isnan
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
 
 from closed cimport closed_adjugate, closed_determinant, closed_inverse
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
@@ -22,7 +21,7 @@ from lanes cimport (
     load_lanes, mask_bits, set_element, split_exponent, store_lanes, times_power_of_two, vd, vf,
     width, zero_where,
 )
-from pack cimport MOST_LANES, item_size, pack, read, real, unpack, unpack_permuted
+from pack cimport MOST_LANES, item_size, pack, read, read_matrix, real, unpack, unpack_permuted
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor,
 )
@@ -204,7 +203,7 @@ cdef inline int row_elimination(
     cdef lane *work = pivots + n + n // 2 + 1
     cdef lane zero, one, mantissa, exponent, last, strange
     cdef int status = FINE
-    read_rows(g, a, pitch)
+    read_matrix(a, pitch, g.matrices[0], n, n, g.row_stride, g.column_stride)
     zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
     exponent, mantissa = zero, broadcast(
         eliminate_rows(a, n, pitch, True, pivots, origin, work) if jordan else
@@ -232,21 +231,6 @@ cdef inline int row_elimination(
         if jordan:
             write_rows(<const float *> a, pitch * VF, origin, asked, g)
     return status
-
-
-cdef inline void read_rows(group *g, lane *a, Py_ssize_t pitch) noexcept nogil:
-    """The only matrix of the group, its rows padded with zeros."""
-    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, j
-    cdef const char *row
-    for i in range(g.n):
-        row = g.matrices[0] + i * g.row_stride
-        for j in range(g.n // W, pitch):
-            a[i * pitch + j] = broadcast(0.0, a[0])
-        if g.column_stride == item:
-            memcpy(a + i * pitch, row, g.n * item)
-        else:
-            for j in range(g.n):
-                set_element(a, i * pitch * W + j, read(row + j * g.column_stride, a[0]))
 
 
 cdef inline void write_rows(

@@ -9,9 +9,11 @@ lane computes something harmless. Rejected: gather instructions (a load
 for every scalar, whatever the layout).
 """
 
+from libc.string cimport memcpy
+
 from lanes cimport (
-    element, lane, load_half_transposed, load_lanes, load_transposed, store_half_transposed,
-    store_lanes, store_transposed, vd, vf, width,
+    broadcast, element, lane, load_half_transposed, load_lanes, load_transposed, set_element,
+    store_half_transposed, store_lanes, store_transposed, vd, vf, width,
 )
 
 cdef enum:
@@ -155,6 +157,39 @@ cdef inline void unpack_run(
         for i in range(W):
             square[i] = a[(first + i) * step]
         store_transposed(places, offset + first * item, matrices, &square[0])
+
+
+cdef inline void read_matrix(
+    lane *a, Py_ssize_t pitch, const char *matrix, Py_ssize_t m, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride
+) noexcept nogil:
+    """One m x n matrix along its rows: `pitch` vectors each, padded with zeros."""
+    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, j
+    for i in range(m):
+        for j in range(n // W, pitch):
+            a[i * pitch + j] = broadcast(0.0, a[0])
+        if column_stride == item:
+            memcpy(a + i * pitch, matrix + i * row_stride, n * item)
+        else:
+            for j in range(n):
+                set_element(a, i * pitch * W + j,
+                            read(matrix + i * row_stride + j * column_stride, a[0]))
+
+
+cdef inline void write_matrix(
+    const lane *a, Py_ssize_t pitch, char *matrix, Py_ssize_t m, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride
+) noexcept nogil:
+    """The inverse of `read_matrix`."""
+    cdef Py_ssize_t W = width(a[0]), i, j
+    cdef char *entry
+    for i in range(m):
+        for j in range(n):
+            entry = matrix + i * row_stride + j * column_stride
+            if lane is vd:
+                (<double *> entry)[0] = element(a, i * pitch * W + j)
+            else:
+                (<float *> entry)[0] = <float> element(a, i * pitch * W + j)
 
 
 cdef inline double read(const char *place, lane like) noexcept nogil:

@@ -174,7 +174,7 @@ cdef inline void apply_ranks(
     for tile in range(tiles):
         b = a + v0 + 2 * tile
         for i in range(top, n - 3, 4):
-            update_four(b + i * pitch, pitch, factors, i * PANEL + first - start, depth,
+            update_four(b + i * pitch, pitch, factors, i * PANEL + first - start, PANEL, depth,
                         packed + 2 * tile * depth)
         for i in range(n - (n - top) % 4, n):
             update_one(b + i * pitch, factors, i * PANEL + first - start, depth,
@@ -233,9 +233,13 @@ cdef inline void update_one(
 
 
 cdef inline void update_four(
-    lane *a, Py_ssize_t pitch, const lane *factors, Py_ssize_t f, Py_ssize_t depth, const lane *u
+    lane *a, Py_ssize_t pitch, const lane *factors, Py_ssize_t f, Py_ssize_t step, Py_ssize_t depth,
+    const lane *u
 ) noexcept nogil:
-    """The inner loop: a 4 x 2 tile of vectors takes `depth` ranks in registers."""
+    """The inner loop: a 4 x 2 tile of vectors takes `depth` ranks in registers.
+
+    The factors of its rows are `step` scalars apart, from scalar f on.
+    """
     cdef lane *b = a + pitch
     cdef lane *c = b + pitch
     cdef lane *d = c + pitch
@@ -246,11 +250,11 @@ cdef inline void update_four(
         u0, u1 = u[2 * t], u[2 * t + 1]
         factor = broadcast(element(factors, f + t), u0)
         a0, a1 = subtract_product(a0, factor, u0), subtract_product(a1, factor, u1)
-        factor = broadcast(element(factors, f + PANEL + t), u0)
+        factor = broadcast(element(factors, f + step + t), u0)
         b0, b1 = subtract_product(b0, factor, u0), subtract_product(b1, factor, u1)
-        factor = broadcast(element(factors, f + 2 * PANEL + t), u0)
+        factor = broadcast(element(factors, f + 2 * step + t), u0)
         c0, c1 = subtract_product(c0, factor, u0), subtract_product(c1, factor, u1)
-        factor = broadcast(element(factors, f + 3 * PANEL + t), u0)
+        factor = broadcast(element(factors, f + 3 * step + t), u0)
         d0, d1 = subtract_product(d0, factor, u0), subtract_product(d1, factor, u1)
     a[0], a[1], b[0], b[1] = a0, a1, b0, b1
     c[0], c[1], d[0], d[1] = c0, c1, d0, d1

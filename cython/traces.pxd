@@ -10,9 +10,12 @@ from batches cimport (
 )
 from determinants cimport complex_type
 from lanes cimport VD, broadcast, lane, store_lanes, width
-from pack cimport MOST_LANES, real
+from pack cimport MOST_LANES, read_matrix, real, write_matrix
 from plain cimport FINE
-from products cimport LARGE, diagonal_sum, product_sum, product_sum_by_squares, quadratic
+from products cimport (
+    DEPTH, LARGE, add_two_products, diagonal_sum, product_sum, product_sum_by_squares, quadratic,
+    quadratic_by_rows,
+)
 
 
 cdef inline void trace_real(
@@ -115,14 +118,21 @@ cdef inline void quadratic_real(
     lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, bint gradient
 ) noexcept nogil:
     cdef Py_ssize_t n = dimensions[1], m = dimensions[2]
+    cdef Py_ssize_t vectors = 4 * n * m + m * m + n * n
     cdef int status = FINE, part
+    cdef bint large = n * m >= LARGE
     cdef batch b
-    if not begin(&b, args, dimensions, steps, width(like),
-                 (4 * n * m + m * m + n * n) * sizeof(like), 2 * n * m * (n + m)):
+    if large:
+        vectors = (3 * n + m) * even_pitch(m, like) + n * even_pitch(n, like) + 2 * DEPTH
+    if not begin(&b, args, dimensions, steps, 1 if large else width(like),
+                 vectors * sizeof(like), 2 * n * m * (n + m)):
         return
     for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
                        schedule="dynamic"):
-        status |= quadratic_part(like, &b, gradient, part)
+        if large:
+            status |= large_quadratic_part(like, &b, gradient, part)
+        else:
+            status |= quadratic_part(like, &b, gradient, part)
     end(&b, status)
 
 
@@ -147,3 +157,40 @@ cdef inline int quadratic_part(
             unpack_result(b, 4, k, stop, n, m, core + 6, result)
         k += width(like)
     return raised()
+
+
+cdef inline int large_quadratic_part(
+    lane like, const batch *b, bint gradient, int part
+) noexcept nogil:
+    """One triple at a time, along rows; A and Q are read again transposed for the second term."""
+    cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], k, core = 5 if gradient else 4
+    cdef Py_ssize_t x_pitch = even_pitch(m, like), q_pitch = even_pitch(n, like)
+    cdef const npy_intp *strides = b.steps + core
+    cdef lane *x = <lane *> part_memory(b)
+    cdef lane *a = x + n * x_pitch
+    cdef lane *q = a + m * x_pitch
+    cdef lane *product = q + n * q_pitch
+    cdef lane *result = product + n * x_pitch
+    cdef lane *packed = result + n * x_pitch
+    feclearexcept(FE_ALL_EXCEPT)
+    for k in range(part_start(b, part), part_stop(b, part)):
+        read_matrix(x, x_pitch, matrix(b, 0, k), n, m, strides[0], strides[1])
+        read_matrix(a, x_pitch, matrix(b, 1, k), m, m, strides[2], strides[3])
+        read_matrix(q, q_pitch, matrix(b, 2, k), n, n, strides[4], strides[5])
+        store_values(b, 3, k, k + 1, broadcast(quadratic_by_rows(
+            x, a, q, n, x_pitch, m, q_pitch, product, result, packed), like))
+        if gradient:
+            read_matrix(a, x_pitch, matrix(b, 1, k), m, m, strides[3], strides[2])
+            read_matrix(q, q_pitch, matrix(b, 2, k), n, n, strides[5], strides[4])
+            add_two_products(x, a, q, n, x_pitch, m, q_pitch, product, result, packed, True)
+            write_matrix(result, x_pitch, matrix(b, 4, k), n, m, strides[6], strides[7])
+    return raised()
+
+
+cdef inline Py_ssize_t even_pitch(Py_ssize_t n, lane like) noexcept nogil:
+    """Vectors a row, for tiles of two."""
+    return (n + 2 * width(like) - 1) // (2 * width(like)) * 2
+
+
+cdef inline char *matrix(const batch *b, int operand, Py_ssize_t k) noexcept nogil:
+    return b.args[operand] + k * b.steps[operand]

@@ -192,6 +192,24 @@ def test_singular_matrix_has_det_zero_and_log_minus_infinity(
     assert kernels.slogdet(X) == (0, -np.inf)
 
 
+@precisions
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 9])
+def test_kernels_agree_on_which_matrices_are_singular(
+    kernels: ModuleType, rng: np.random.Generator, dtype: type[np.floating], n: int
+) -> None:
+    X = rng.integers(-1, 2, (2000, n, n)).astype(dtype)
+    singular = kernels.det(X) == 0
+    assert singular.any()
+    with np.errstate(invalid="ignore"):
+        inverse, (sign, logabsdet, gradient) = kernels.inv(X), kernels.slogdet_and_gradient(X)
+    np.testing.assert_array_equal(kernels.det_and_gradient(X)[0] == 0, singular)
+    np.testing.assert_array_equal(kernels.slogdet(X)[0] == 0, singular)
+    np.testing.assert_array_equal(sign == 0, singular)
+    np.testing.assert_array_equal(np.isneginf(logabsdet), singular)
+    np.testing.assert_array_equal(np.isnan(inverse).all(axis=(1, 2)), singular)
+    np.testing.assert_array_equal(np.isnan(gradient).all(axis=(1, 2)), singular)
+
+
 @pytest.mark.parametrize("batch", [(), (4,), (2, 0)])
 @precisions
 def test_empty_matrices_have_det_one_and_trace_zero(

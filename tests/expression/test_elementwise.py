@@ -1,0 +1,76 @@
+"""The elementwise functions that NumPy lacks, against mpmath and SciPy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from matgrad.expression.elementwise import relu, sigmoid, softplus
+
+Array = NDArray[Any]
+
+EXACT: dict[Callable[[Array], Array], Callable[[Any], Any]] = {
+    sigmoid: lambda x: 1 / (1 + mpmath.exp(-x)),
+    softplus: lambda x: mpmath.log1p(mpmath.exp(x)),
+    relu: lambda x: max(x, 0),
+}
+
+
+@pytest.mark.parametrize("function", EXACT)
+@given(x=st.floats(-700, 700))
+def test_values_are_accurate_in_the_last_places(function: Any, x: float) -> None:
+    with mpmath.workdps(400):
+        exact = EXACT[function](mpmath.mpf(x))
+        error = abs(mpmath.mpf(function(np.array([x]))[0].item()) - exact)
+        assert error <= 4 * np.finfo(float).eps * abs(exact) + np.finfo(float).tiny
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nothing_overflows_at_the_ends_of_the_line(dtype: Any) -> None:
+    ends = np.array([-np.inf, -1e30, 1e30, np.inf], dtype)
+    assert sigmoid(ends).tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(softplus(ends), np.maximum(ends, 0))
+
+
+@pytest.mark.parametrize("function", EXACT)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_the_dtype_stays(function: Any, dtype: Any) -> None:
+    assert function(np.linspace(-2, 2, 5).astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("function", EXACT)
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_nan_stays_nan(function: Any, dtype: Any) -> None:
+    assert np.isnan(function(np.array([np.nan], dtype))[0])
+
+
+@pytest.mark.parametrize("function", EXACT)
+def test_the_argument_is_not_changed(function: Any) -> None:
+    for x in (np.linspace(-2, 2, 5), np.linspace(-2, 2, 5) + 1j):
+        before = x.copy()
+        function(x)
+        np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize(
+    ("function", "derivative"),
+    [
+        (sigmoid, lambda x: scipy.special.expit(x) * scipy.special.expit(-x)),
+        (softplus, scipy.special.expit),
+        (relu, lambda x: (x > 0).astype(float)),
+    ],
+)
+def test_an_imaginary_step_gives_the_derivative(function: Any, derivative: Any) -> None:
+    x = np.array([-40.0, -3.0, -0.5, 0.5, 3.0, 40.0])
+    np.testing.assert_allclose(function(x + 1e-30j).imag / 1e-30, derivative(x), rtol=1e-14)
+
+
+def test_relu_of_zero_is_zero() -> None:
+    assert relu(np.array([0.0, 0.0j])).tolist() == [0, 0]

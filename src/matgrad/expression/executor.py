@@ -1,0 +1,159 @@
+"""The executor on NumPy: runs a program on whole batches, with gufuncs and `numpy.matmul`.
+
+It knows nothing of expressions, as programs know nothing of arrays; another executor can take its
+place. A register is an array of shape (..., rows, columns). A temporary is let go after its last
+use, and an elementwise operation writes into a temporary that nobody else will read.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from matgrad.expression.operations import (
+    CONSTANTS,
+    OPERATIONS,
+    UFUNCS,
+    Array,
+    factorised,
+)
+from matgrad.expression.program import Instruction, Program, Register
+
+# The registers of a run, None before and after their use.
+Registers: TypeAlias = list[Any]
+Step: TypeAlias = Callable[[Registers], None]
+
+# Operations whose results share memory with their operands.
+VIEWS = frozenset({"transpose", "vec"})
+
+# Allocating less than this many bytes is faster than asking whether they can be spared.
+SMALLEST_REUSED = 1 << 15
+
+
+def prepare(program: Program, dtype: np.dtype[Any]) -> Callable[[Iterable[Array]], list[Array]]:
+    """Return what runs a program.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    dtype : dtype
+        The dtype of its inputs, and so of its constants.
+
+    Returns
+    -------
+    callable
+        Takes the inputs, of shape (..., rows, columns), and returns the outputs, likewise. No
+        output shares memory with an input or another output. It may run in several threads.
+    """
+    steps: list[Step] = []
+    owners: set[Register] = set()
+    for instruction in program.instructions:
+        steps.append(_step(instruction, dtype, owners))
+        if instruction.operation in VIEWS:
+            owners.difference_update(instruction.operands)
+        elif instruction.operation != "number":
+            owners.update(instruction.results)
+    copied = _outputs_to_copy(program)
+
+    def run(inputs: Iterable[Array]) -> list[Array]:
+        registers: Registers = [*inputs, *[None] * (program.registers - program.inputs)]
+        for step in steps:
+            step(registers)
+        outputs = [registers[register] for register in program.outputs]
+        return [each.copy() if k in copied else each for k, each in enumerate(outputs)]
+
+    return run
+
+
+def _step(instruction: Instruction, dtype: np.dtype[Any], owners: set[Register]) -> Step:
+    """Return what runs an instruction, when `owners` are the registers with memory of their own."""
+    operation, operands = instruction.operation, instruction.operands
+    if operation == "number":
+        number = np.full((1, 1), instruction.attributes[0], dtype)
+        return _plain(instruction, lambda: number)
+    if operation in CONSTANTS:
+        return _plain(instruction, partial(CONSTANTS[operation], dtype, *instruction.attributes))
+    if operation == "factorise":
+        return _several(instruction, partial(factorised, wanted=instruction.attributes))
+    if operation not in UFUNCS:
+        return _plain(instruction, OPERATIONS[operation])
+    dying = owners.intersection(instruction.last_uses)
+    mine = [place for place, register in enumerate(operands) if register in dying]
+    return _elementwise(instruction, UFUNCS[operation], mine)
+
+
+def _plain(instruction: Instruction, function: Callable[..., Array]) -> Step:
+    operands, (result,), last_uses = (
+        instruction.operands,
+        instruction.results,
+        instruction.last_uses,
+    )
+
+    def step(registers: Registers) -> None:
+        registers[result] = function(*[registers[register] for register in operands])
+        for register in last_uses:
+            registers[register] = None
+
+    return step
+
+
+def _several(instruction: Instruction, function: Callable[[Array], Sequence[Array]]) -> Step:
+    (operand,), results, last_uses = (
+        instruction.operands,
+        instruction.results,
+        instruction.last_uses,
+    )
+
+    def step(registers: Registers) -> None:
+        for register, result in zip(results, function(registers[operand]), strict=True):
+            registers[register] = result
+        for register in last_uses:
+            registers[register] = None
+
+    return step
+
+
+def _elementwise(
+    instruction: Instruction, ufunc: Callable[..., Array], mine: Sequence[int]
+) -> Step:
+    """Return a step that writes into an operand that is its own, where that pays and one fits."""
+
+    def in_place(*operands: Array) -> Array:
+        for place in mine:
+            target = operands[place]
+            pays = target.nbytes >= SMALLEST_REUSED and target.dtype.kind == "f"
+            if pays and all(_fits(operand, target) for operand in operands):
+                return ufunc(*operands, out=target)
+        return ufunc(*operands)
+
+    return _plain(instruction, in_place if mine else ufunc)
+
+
+def _fits(operand: Array, target: Array) -> bool:
+    if operand.dtype != target.dtype:
+        return False
+    missing = target.ndim - operand.ndim
+    return operand.shape == target.shape or (
+        missing >= 0
+        and all(a in (1, b) for a, b in zip(operand.shape, target.shape[missing:], strict=True))
+    )
+
+
+def _outputs_to_copy(program: Program) -> set[int]:
+    """Return the places of outputs whose memory an input, a number or an earlier output has."""
+    sources = {
+        instruction.results[0]: instruction.operands[0]
+        for instruction in program.instructions
+        if instruction.operation in VIEWS
+    }
+    numbers = (each.results[0] for each in program.instructions if each.operation == "number")
+    taken, copied = {*range(program.inputs), *numbers}, set[int]()
+    for place, register in enumerate(program.outputs):
+        while register in sources:
+            register = sources[register]
+        if register in taken:
+            copied.add(place)
+        taken.add(register)
+    return copied

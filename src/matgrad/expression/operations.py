@@ -1,0 +1,183 @@
+"""The operations of programs on NumPy arrays of shape (..., rows, columns)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgrad import linalg
+from matgrad.expression.functions import FUNCTIONS
+from matgrad.expression.program import Attribute
+
+Array: TypeAlias = NDArray[Any]
+
+# Up to this size the kernels' inverse is a closed form in double-double: more accurate than
+# LAPACK's solve, and much faster in a batch.
+LARGEST_CLOSED_FORM = 4
+
+
+def factorised(A: Array, wanted: Sequence[Attribute]) -> list[Array]:
+    """Return det, logdet, inverse or adjugate, as they are wanted, by one kernel.
+
+    The determinant beside a logarithm or an inverse is sign * exp(logarithm), which loses as many
+    units in the last place as the logarithm is large: the kernel that carries a determinant
+    exactly does not give the inverse.
+    """
+    match sorted(map(str, wanted)):
+        case ["det"]:
+            given = {"det": _scalar(linalg.det(A))}
+        case ["inverse"]:
+            given = {"inverse": linalg.inv(A)}
+        case ["adjugate"]:
+            given = {"adjugate": linalg.adjugate(A)}
+        case ["adjugate", "det"]:
+            det, gradient = linalg.det_and_gradient(A)
+            given = {"det": _scalar(det), "adjugate": _transpose(gradient)}
+        case several:
+            given = _with_logarithm(A, inverse="inverse" in several)
+    return [given[str(each)] for each in wanted]
+
+
+def _with_logarithm(A: Array, inverse: bool) -> dict[str, Array]:
+    """Return det and logdet, and the inverse if it is wanted."""
+    if inverse:
+        sign, logarithm, gradient = linalg.slogdet_and_gradient(A)
+    else:
+        (sign, logarithm), gradient = linalg.slogdet(A), None
+    det = sign * np.exp(logarithm)
+    if A.dtype.kind == "c":
+        # The analytic continuation of log(abs(det)): that of log(det) or log(-det), Re >= 0.
+        logarithm = logarithm + 1j * np.angle(np.where(sign.real < 0, -sign, sign))
+    given = {"det": _scalar(det), "logdet": _scalar(logarithm)}
+    return given if gradient is None else {**given, "inverse": _transpose(gradient)}
+
+
+def _product(A: Array, B: Array) -> Array:
+    """Return A B; where one of them is the same for the whole batch, as one large product."""
+    if A.ndim == 2 and B.ndim > 2 and B.shape[-1] == 1:
+        columns = B.reshape(-1, B.shape[-2]) @ A.T
+        return columns.reshape(*B.shape[:-2], len(A), 1)
+    if B.ndim == 2 and A.ndim > 2 and A.flags.c_contiguous:
+        rows = A.reshape(-1, A.shape[-1]) @ B
+        return rows.reshape(*A.shape[:-1], B.shape[-1])
+    product: Array = np.matmul(A, B)
+    return product
+
+
+def _solve(A: Array, B: Array) -> Array:
+    """Return inv(A) B; as with an inverse, NaN where A is singular and for no other matrix."""
+    if A.shape[-1] <= LARGEST_CLOSED_FORM:
+        return _product(linalg.inv(A), B)
+    try:
+        if A.ndim == 2 and B.ndim > 2:
+            # NumPy would factorise A for every right-hand side.
+            columns = np.linalg.solve(A, np.moveaxis(B, -2, 0).reshape(len(A), -1))
+            return np.moveaxis(columns.reshape(len(A), *B.shape[:-2], B.shape[-1]), 0, -2)
+        return np.linalg.solve(A, B)
+    except np.linalg.LinAlgError:
+        return _product(linalg.inv(A), B)
+
+
+def _matrix_power(A: Array, k: Array) -> Array:
+    """Return A^k for an exponent that is known only now."""
+    if k.size != 1 or k.item() != int(k.item().real):
+        raise ValueError(f"the exponent of a matrix power must be one integer; got {_brief(k)}")
+    exponent = int(k.item().real)
+    return np.linalg.matrix_power(A if exponent >= 0 else linalg.inv(A), abs(exponent))
+
+
+def _norm(A: Array) -> Array:
+    """Return the Frobenius norm, also where squares over- or underflow."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = _squared_norm(A)
+    limits = np.finfo(squares.dtype)
+    if np.all((squares > limits.tiny / limits.eps) & (squares < limits.max)):
+        return np.sqrt(squares, out=squares)
+    largest = np.max(np.abs(A), axis=(-2, -1), keepdims=True, initial=0)
+    scale = np.where((largest > 0) & np.isfinite(largest), largest, 1)
+    norm: Array = scale * np.sqrt(_squared_norm(A / scale))
+    return norm
+
+
+def _squared_norm(A: Array) -> Array:
+    entries = A.reshape(*A.shape[:-2], A.shape[-2] * A.shape[-1])
+    squares: Array = np.vecdot(entries, entries).real[..., None, None]
+    return squares
+
+
+def _kron(A: Array, B: Array) -> Array:
+    blocks = A[..., :, None, :, None] * B[..., None, :, None, :]
+    *batch, m, p, n, q = blocks.shape
+    return blocks.reshape(*batch, m * p, n * q)
+
+
+def _vec(A: Array) -> Array:
+    return _transpose(A).reshape(*A.shape[:-2], A.shape[-2] * A.shape[-1], 1)
+
+
+def _diagonal(A: Array) -> Array:
+    return np.diagonal(A, axis1=-2, axis2=-1)[..., None].copy()
+
+
+def _diagonal_matrix(x: Array) -> Array:
+    n = x.shape[-2]
+    D = np.zeros((*x.shape[:-1], n), x.dtype)
+    D[..., np.arange(n), np.arange(n)] = x[..., 0]
+    return D
+
+
+def _transpose(A: Array) -> Array:
+    return A.mT
+
+
+def _scalar(values: Any) -> Array:
+    """Return one number a point as a 1 x 1 matrix a point."""
+    return np.asarray(values)[..., None, None]
+
+
+def _brief(array: Array) -> str:
+    return f"an array of shape {array.shape[:-2]}" if array.size != 1 else repr(array.item())
+
+
+CONSTANTS: Mapping[str, Callable[..., Array]] = {
+    "identity": lambda dtype, n: np.eye(n, dtype=dtype),
+    "fill": lambda dtype, value, rows, columns: np.full((rows, columns), value, dtype),
+}
+
+UFUNCS: Mapping[str, Callable[..., Array]] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "power": np.power,
+    "negative": np.negative,
+    **{
+        name: function.elementwise
+        for name, function in FUNCTIONS.items()
+        if isinstance(function.elementwise, np.ufunc)
+    },
+}
+
+OPERATIONS: Mapping[str, Callable[..., Array]] = {
+    "transpose": _transpose,
+    "product": _product,
+    "solve": _solve,
+    "matrix_power": _matrix_power,
+    "trace": lambda A: _scalar(linalg.trace(A)),
+    "trace_product": lambda A, B: _scalar(linalg.trace_product(A, B)),
+    "quadratic_trace": lambda X, A, Q: _scalar(linalg.quadratic_trace(X, A, Q)),
+    "sum": lambda A: A.sum(axis=(-2, -1), keepdims=True),
+    "norm": _norm,
+    "squared_norm": _squared_norm,
+    "norm1": lambda A: np.abs(A).sum(axis=(-2, -1), keepdims=True),
+    "diagonal": _diagonal,
+    "diagonal_matrix": _diagonal_matrix,
+    "vec": _vec,
+    "kron": _kron,
+    **{
+        name: function.elementwise
+        for name, function in FUNCTIONS.items()
+        if function.elementwise is not None and name not in UFUNCS
+    },
+}

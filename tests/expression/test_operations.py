@@ -1,0 +1,91 @@
+"""The operations of the executor, each against NumPy."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from matgrad.expression.functions import FUNCTIONS
+from matgrad.expression.lowering import OF_MATRIX
+from matgrad.expression.operations import CONSTANTS, OPERATIONS, UFUNCS, factorised
+from tests.expression.programs import program_of
+
+Array = NDArray[Any]
+
+rng = np.random.default_rng(5)
+A, B = rng.normal(size=(2, 4, 3, 3))
+X = rng.normal(size=(4, 3, 2))
+
+
+def test_there_is_an_operation_for_every_elementwise_function() -> None:
+    elementwise = {name for name, record in FUNCTIONS.items() if record.elementwise is not None}
+    assert elementwise <= {*OPERATIONS, *UFUNCS}
+    assert not {*OPERATIONS} & {*UFUNCS}
+    assert not {*CONSTANTS} & {*OPERATIONS, *UFUNCS}
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "expected"),
+    [
+        ("transpose", (X,), X.swapaxes(1, 2)),
+        ("product", (A, X), A @ X),
+        ("trace", (A,), np.trace(A, axis1=1, axis2=2)[:, None, None]),
+        ("trace_product", (X.mT, X), np.einsum("bij,bij->b", X, X)[:, None, None]),
+        ("sum", (X,), X.sum(axis=(1, 2), keepdims=True)),
+        ("norm", (X,), np.linalg.norm(X, axis=(1, 2), keepdims=True)),
+        ("squared_norm", (X,), np.sum(X**2, axis=(1, 2), keepdims=True)),
+        ("norm1", (X,), np.abs(X).sum(axis=(1, 2), keepdims=True)),
+        ("diagonal", (A,), np.stack([np.diag(a)[:, None] for a in A])),
+        ("diagonal_matrix", (X[..., :1],), np.stack([np.diag(x[:, 0]) for x in X])),
+        ("vec", (X,), np.stack([x.ravel("F")[:, None] for x in X])),
+        ("kron", (A, X), np.stack([np.kron(a, x) for a, x in zip(A, X, strict=True)])),
+        ("kron", (A[0], X), np.stack([np.kron(A[0], x) for x in X])),
+    ],
+)
+def test_an_operation_is_that_of_numpy(
+    operation: str, arguments: tuple[Array, ...], expected: Array
+) -> None:
+    np.testing.assert_allclose(OPERATIONS[operation](*arguments), expected, rtol=1e-12)
+
+
+def test_a_quadratic_trace_is_that_of_its_product() -> None:
+    C = rng.normal(size=(4, 2, 2))
+    value = OPERATIONS["quadratic_trace"](X, C, A)
+    expected = np.trace(X @ C @ X.mT @ A, axis1=1, axis2=2)
+    np.testing.assert_allclose(value[:, 0, 0], expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ("det",),
+        ("logdet",),
+        ("inverse",),
+        ("adjugate",),
+        ("adjugate", "det"),
+        ("logdet", "inverse"),
+        ("inverse", "det"),
+        ("det", "logdet"),
+        ("logdet", "inverse", "det"),
+    ],
+)
+@pytest.mark.parametrize("n", [1, 3, 6])
+def test_a_factorisation_gives_what_is_wanted_in_that_order(
+    wanted: tuple[str, ...], n: int
+) -> None:
+    A = rng.normal(size=(4, n, n))
+    det, inverse = np.linalg.det(A)[:, None, None], np.linalg.inv(A)
+    expected = {
+        "det": det,
+        "logdet": np.log(np.abs(det)),
+        "inverse": inverse,
+        "adjugate": det * inverse,
+    }
+    for what, value in zip(wanted, factorised(A, wanted), strict=True):
+        np.testing.assert_allclose(value, expected[what], rtol=1e-9)
+
+
+def test_all_that_a_matrix_is_asked_for_has_a_name() -> None:
+    for function, what in OF_MATRIX.items():
+        assert program_of(f"{function}(A)").instructions[0].attributes == (what,)

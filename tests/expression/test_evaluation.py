@@ -158,6 +158,36 @@ def test_an_empty_batch_gives_an_empty_result(batch: tuple[int, ...]) -> None:
     assert f.evaluate(**empty).shape == batch
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A*x",
+        "x'*A*x",
+        "tr(A*A)",
+        "inv(A)*x",
+        "det(A)",
+        "logdet(A)",
+        "sum(A*A)",
+        "norm(A)",
+        "kron(A, A)",
+        "vec(A)",
+        "x*x'",
+        "diag(x)*A",
+        "norm1(x)",
+        "A^3",
+        "adj(A)",
+    ],
+)
+@pytest.mark.parametrize("batch", [(), (5,)])
+def test_matrices_without_rows_give_what_sums_and_products_of_nothing_are(
+    text: str, batch: tuple[int, ...]
+) -> None:
+    f = parse(text)
+    empty = {"A": np.ones((*batch, 0, 0)), "x": np.ones((5, 0))}
+    value = f.evaluate(**{name: empty[name] for name in f.variables})
+    assert np.all(value == (1 if text == "det(A)" else 0))
+
+
 def test_strides_and_order_make_no_difference() -> None:
     f = parse("A*x + inv(A)*x + sum(A)*x")
     A, x = rng.normal(size=(6, 6, 4, 4)), rng.normal(size=(6, 8))
@@ -220,14 +250,23 @@ def test_an_imaginary_step_through_logdet_gives_its_derivative(sign: int) -> Non
     np.testing.assert_allclose(step, expected, rtol=1e-11)
 
 
+def test_a_logarithm_beside_an_inverse_does_not_overflow() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value = parse("logdet(A) + tr(inv(A))").evaluate(A=1e6 * np.eye(100))
+    np.testing.assert_allclose(value, 600 * np.log(10) + 1e-4)
+
+
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_complex_matrices_are_transposed_and_not_conjugated(dtype: Any) -> None:
     A = (rng.normal(size=(5, 3, 3)) + 1j * rng.normal(size=(5, 3, 3))).astype(dtype)
     x = (rng.normal(size=(5, 3)) + 1j).astype(dtype)
+    B, C = (rng.normal(size=(2, 3, 3)) - 1j).astype(dtype)
     tolerance = 1e-4 if dtype == np.complex64 else 1e-12
     for text, expected in [
         ("x'*A*x", np.einsum("bi,bij,bj->b", x, A, x)),
         ("tr(A'*A)", np.einsum("bij,bij->b", A, A)),
+        ("tr(A*B*A'*C)", np.einsum("bij,jk,blk,li->b", A, B, A, C)),
         ("sum(A .* A)", np.einsum("bij,bij->b", A, A)),
         ("det(A)", np.linalg.det(A)),
         ("inv(A)*x", np.linalg.solve(A, x[..., None])[..., 0]),
@@ -236,7 +275,7 @@ def test_complex_matrices_are_transposed_and_not_conjugated(dtype: Any) -> None:
         ("exp(A)", np.exp(A)),
     ]:
         f = parse(text)
-        value = f.evaluate(**{n: {"A": A, "x": x}[n] for n in f.variables})
+        value = f.evaluate(**{n: {"A": A, "B": B, "C": C, "x": x}[n] for n in f.variables})
         np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
 
 
@@ -253,7 +292,11 @@ def test_the_exponent_of_a_matrix_may_be_an_argument() -> None:
     np.testing.assert_allclose(
         f.evaluate(A=A, k=-1), np.trace(np.linalg.inv(A), axis1=1, axis2=2), rtol=1e-9
     )
-    for wrong, shown in ((0.5, "0.5"), ([1, 2, 3, 4], "an array of shape \\(4,\\)")):
+    for wrong, shown in (
+        (0.5, "0.5"),
+        (np.nan, "nan"),
+        ([1, 2, 3, 4], "an array of shape \\(4,\\)"),
+    ):
         with pytest.raises(ValueError, match=f"must be one integer; got {shown}"):
             f.evaluate(A=A, k=wrong)
 

@@ -46,6 +46,13 @@ def test_a_temporary_of_another_shape_is_not_written_over() -> None:
     np.testing.assert_array_equal(result, np.e * B)
 
 
+def test_a_matrix_power_that_is_its_base_is_not_written_over() -> None:
+    A, k = np.ones((500, 4, 4)), np.ones((1, 1))
+    (result,) = run([("matrix_power", (0, 1), (2,)), ("negative", (2,), (3,))], [3], A, k)
+    assert np.all(result == -1)
+    assert np.all(A == 1)
+
+
 def test_inputs_are_never_written_over() -> None:
     A = np.ones((500, 4, 4))
     A.flags.writeable = False

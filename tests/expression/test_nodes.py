@@ -34,6 +34,8 @@ def test_sums_and_products_join_their_like() -> None:
     assert Product.of(A, Product.of(B, C)) == Product((A, B, C))
     assert ElementwiseProduct.of(ElementwiseProduct.of(A, B), C) == ElementwiseProduct((A, B, C))
     assert Sum.of(A) == A
+    with pytest.raises(ValueError, match="Sum needs an operand"):
+        Sum.of()
 
 
 def test_a_product_that_contracts_joins_only_scalars() -> None:

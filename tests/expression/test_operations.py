@@ -6,12 +6,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from matgrad.expression.executor import VIEWS
 from matgrad.expression.functions import FUNCTIONS
 from matgrad.expression.lowering import OF_MATRIX
 from matgrad.expression.operations import CONSTANTS, OPERATIONS, UFUNCS, factorised
 from tests.expression.programs import program_of
 
 Array = NDArray[Any]
+
+# The operations with several operands.
+BINARY = {"add", "subtract", "multiply", "divide", "power", "product", "solve", "kron"} | {
+    "trace_product",
+    "quadratic_trace",
+    "matrix_power",
+}
 
 rng = np.random.default_rng(5)
 A, B = rng.normal(size=(2, 4, 3, 3))
@@ -47,6 +55,31 @@ def test_an_operation_is_that_of_numpy(
     operation: str, arguments: tuple[Array, ...], expected: Array
 ) -> None:
     np.testing.assert_allclose(OPERATIONS[operation](*arguments), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", [-2, -1, 0, 1, 2, 5])
+def test_a_matrix_power_is_that_of_numpy(k: int) -> None:
+    value = OPERATIONS["matrix_power"](A, np.full((1, 1), float(k)))
+    np.testing.assert_allclose(value, np.linalg.matrix_power(A, k), rtol=1e-9)
+
+
+ONE_OPERAND = sorted({*OPERATIONS, *UFUNCS} - VIEWS - BINARY)
+
+
+@pytest.mark.parametrize("operation", ONE_OPERAND)
+@pytest.mark.parametrize("n", [1, 3])
+def test_all_but_views_return_new_arrays(operation: str, n: int) -> None:
+    X = np.ones((4, n, 1 if operation == "diagonal_matrix" else n))
+    result = {**OPERATIONS, **UFUNCS}[operation](X)
+    assert not np.shares_memory(result, X)
+
+
+@pytest.mark.parametrize("operation", sorted(BINARY))
+def test_all_operations_on_several_return_new_arrays(operation: str) -> None:
+    X, one = np.ones((4, 1, 1)), np.ones((1, 1))
+    operands = {"quadratic_trace": (X, X, X), "matrix_power": (X, one)}.get(operation, (X, X))
+    result = {**OPERATIONS, **UFUNCS}[operation](*operands)
+    assert not any(np.shares_memory(result, operand) for operand in operands)
 
 
 def test_a_quadratic_trace_is_that_of_its_product() -> None:

@@ -5,10 +5,10 @@ import re
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matgrad.expression import ParseError, parse
+from matgrad.expression import DimensionError, ParseError, parse
 from matgrad.expression.dimension import Kind
 from matgrad.expression.expression import Expression
 from matgrad.expression.functions import FUNCTIONS
@@ -27,6 +27,7 @@ from matgrad.expression.nodes import (
     Sum,
     Transpose,
     Variable,
+    lift,
 )
 from tests.expression.strategies import expressions
 
@@ -132,6 +133,38 @@ def test_an_error_shows_the_place_and_says_what_was_expected(
 def test_a_text_that_nests_too_deeply_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"nests too deeply|levels deep"):
         parse(text)
+
+
+PIECES = [
+    *"ABXxyIn2()+-*/^',",
+    ".*",
+    "./",
+    ".^",
+    " ",
+    "0.5",
+    "1e3",
+    "alpha",
+    *FUNCTIONS,
+    "tr(",
+    "ones(",
+]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=8))
+def test_any_text_is_an_expression_or_an_error_that_shows_it(text: str) -> None:
+    try:
+        expression = parse(text)
+    except (ParseError, DimensionError) as error:
+        _, shown, carets = str(error).split("\n")
+        assert 0 < len(carets) <= len(shown) + 1
+        return
+    assert parse(str(expression)) == expression
+
+
+@pytest.mark.parametrize("value", [1e22, 1e-300, 123456789.25, 10**30])
+def test_numbers_read_back(value: float) -> None:
+    assert parse(str(lift(value))) == lift(value)
 
 
 def test_a_text_of_many_lines_is_shown_on_one() -> None:

@@ -7,7 +7,7 @@ inverse has the forward error of a solve: Druinsky and Toledo, "How accurate is 
 arXiv:1201.6035.)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 from matgrad.expression.program import Instruction, Program, Register, assemble
@@ -34,50 +34,49 @@ def share_factorisations(program: Program) -> Program:
 
 
 class _Sharing:
-    """Replaces instructions of groups, the first by the shared one, the others by what it gives."""
+    """Replaces the instructions of a matrix that has several.
+
+    The first of them becomes the shared factorisation, and a solve a product with the inverse.
+    """
 
     def __init__(
         self,
-        groups: dict[Register, list[Instruction]],
-        sources: dict[Register, Register],
+        groups: Mapping[Register, Sequence[Instruction]],
+        sources: Mapping[Register, Register],
         registers: int,
     ) -> None:
-        self.groups = {
-            instruction: matrix
-            for matrix, group in groups.items()
-            for instruction in group
-            if len(group) > 1
-        }
-        self.members = groups
+        several = {matrix: group for matrix, group in groups.items() if len(group) > 1}
+        self.firsts = {group[0]: group for group in several.values()}
+        self.matrices = {each: matrix for matrix, group in several.items() for each in group}
         self.sources = sources
         self.fresh = count(registers)
         self.inverses: dict[Register, Register] = {}
 
     def replacement(self, instruction: Instruction) -> Iterator[Instruction]:
         """Yield what takes the place of an instruction."""
-        matrix = self.groups.get(instruction)
+        matrix = self.matrices.get(instruction)
         if matrix is None:
             yield instruction
             return
-        if instruction is self.members[matrix][0]:
-            yield from self.shared(matrix, self.members[matrix])
+        if instruction in self.firsts:
+            yield from self.factorisations(matrix, self.firsts[instruction])
         if instruction.operation == "solve":
             yield from self.product(matrix, instruction)
 
-    def shared(self, matrix: Register, group: Sequence[Instruction]) -> Iterator[Instruction]:
+    def factorisations(
+        self, matrix: Register, group: Sequence[Instruction]
+    ) -> Iterator[Instruction]:
         """Yield the instructions that give all that a group wants of a matrix."""
         wanted = {str(each.attributes[0]): each.results[0] for each in group if each.attributes}
         if any(each.operation == "solve" for each in group):
             wanted.setdefault("inverse", next(self.fresh))
-        self.inverses[matrix] = wanted.get("inverse", -1)
-        with_adjugate = ("adjugate", "det") if "adjugate" in wanted else ()
-        for part in (
-            [what for what in wanted if what in with_adjugate],
-            [what for what in wanted if what not in with_adjugate],
-        ):
+            self.inverses[matrix] = wanted["inverse"]
+        with_adjugate = {"adjugate", "det"} if "adjugate" in wanted else set[str]()
+        for part in (wanted.keys() & with_adjugate, wanted.keys() - with_adjugate):
             if part:
-                results = tuple(wanted[what] for what in part)
-                yield Instruction("factorise", (matrix,), results, tuple(part))
+                attributes = tuple(what for what in wanted if what in part)
+                results = tuple(wanted[what] for what in attributes)
+                yield Instruction("factorise", (matrix,), results, attributes)
 
     def product(self, matrix: Register, solve: Instruction) -> Iterator[Instruction]:
         """Yield the product with the inverse that takes the place of a solve."""

@@ -59,8 +59,8 @@ def lower(
     builder = Builder(*(extent for _, extent in variables))
     registers = {name: register for register, (name, _) in enumerate(variables)}
     lowering = _Lowering(builder, registers, dict(sizes))
-    # Matrices first: what a gradient computes makes its value cheap, and not the other way round.
-    for expression in sorted(expressions, key=lambda each: each.kind is not Kind.MATRIX):
+    # Scalars last: what a gradient computes makes its value cheap, and not the other way round.
+    for expression in sorted(expressions, key=lambda each: each.is_scalar):
         lowering.value(expression)
     program = builder.program(*(lowering.value(expression) for expression in expressions))
     return share_factorisations(program)
@@ -156,7 +156,7 @@ class _Lowering:
         return b.map(function, a)
 
     def rearranged(self, function: str, kind: Kind, a: Register) -> Register:
-        """Return diag or vec: where the result is a vector or one is given, hardly more than it."""
+        """Return diag or vec, which may be no work at all."""
         b = self.builder
         rows, columns, _ = b.extents[a]
         match function, kind:

@@ -1,4 +1,4 @@
-"""The nodes of expressions, and the functions that build them.
+"""The nodes of expressions.
 
 =====================  ==============================================================
 node                   in the grammar
@@ -122,7 +122,13 @@ class Joined(Expression):
 
     @classmethod
     def of(cls, *operands: Operand) -> Expression:
-        """Return the node, or its only child."""
+        """Return the node, or its only child.
+
+        Raises
+        ------
+        ValueError
+            If there are no operands.
+        """
         return cls._join(
             [one.children if isinstance(one, cls) else (one,) for one in map(lift, operands)]
         )
@@ -130,6 +136,8 @@ class Joined(Expression):
     @classmethod
     def _join(cls, parts: Sequence[tuple[Expression, ...]]) -> Expression:
         children = tuple(chain.from_iterable(parts))
+        if not children:
+            raise ValueError(f"{cls.__name__} needs an operand")
         return children[0] if len(children) == 1 else cls(children)
 
     @property
@@ -213,8 +221,8 @@ class Product(Joined):
     @property
     def contracts(self) -> bool:
         """Whether a row meets a column in it, so that its factors cannot join just any product."""
-        first_of_run = [run for run in self.runs if len(run) > 1]
-        return any(run[0].kind.times(run[-1].kind) is Kind.SCALAR for run in first_of_run)
+        products = [run for run in self.runs if len(run) > 1]
+        return any(run[0].kind.times(run[-1].kind) is Kind.SCALAR for run in products)
 
 
 @dataclass(eq=False, repr=False)

@@ -1,4 +1,7 @@
-"""The operations of programs on NumPy arrays of shape (..., rows, columns)."""
+"""The operations of programs on NumPy arrays of shape (..., rows, columns).
+
+All but `transpose` and `vec` return new arrays: the executor writes into them when it may.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -18,12 +21,7 @@ LARGEST_CLOSED_FORM = 4
 
 
 def factorised(A: Array, wanted: Sequence[Attribute]) -> list[Array]:
-    """Return det, logdet, inverse or adjugate, as they are wanted, by one kernel.
-
-    The determinant beside a logarithm or an inverse is sign * exp(logarithm), which loses as many
-    units in the last place as the logarithm is large: the kernel that carries a determinant
-    exactly does not give the inverse.
-    """
+    """Return det, logdet, inverse or adjugate, as they are wanted, by one kernel."""
     match sorted(map(str, wanted)):
         case ["det"]:
             given = {"det": _scalar(linalg.det(A))}
@@ -34,35 +32,39 @@ def factorised(A: Array, wanted: Sequence[Attribute]) -> list[Array]:
         case ["adjugate", "det"]:
             det, gradient = linalg.det_and_gradient(A)
             given = {"det": _scalar(det), "adjugate": _transpose(gradient)}
+        case several if "inverse" in several:
+            sign, logarithm, gradient = linalg.slogdet_and_gradient(A)
+            given = {"inverse": _transpose(gradient), **_determinants(sign, logarithm, several)}
         case several:
-            given = _with_logarithm(A, inverse="inverse" in several)
+            sign, logarithm = linalg.slogdet(A)
+            given = _determinants(sign, logarithm, several)
     return [given[str(each)] for each in wanted]
 
 
-def _with_logarithm(A: Array, inverse: bool) -> dict[str, Array]:
-    """Return det and logdet, and the inverse if it is wanted."""
-    if inverse:
-        sign, logarithm, gradient = linalg.slogdet_and_gradient(A)
-    else:
-        (sign, logarithm), gradient = linalg.slogdet(A), None
-    det = sign * np.exp(logarithm)
-    if A.dtype.kind == "c":
-        # The analytic continuation of log(abs(det)): that of log(det) or log(-det), Re >= 0.
+def _determinants(sign: Any, logarithm: Any, wanted: Sequence[str]) -> dict[str, Array]:
+    """Return det and logdet from what slogdet gives.
+
+    The determinant is then sign * exp(logarithm), which loses as many units in the last place as
+    the logarithm is large: the kernel that carries it exactly does not give the inverse.
+    """
+    given = {"det": _scalar(sign * np.exp(logarithm))} if "det" in wanted else {}
+    if np.iscomplexobj(sign):
+        # The analytic continuation of log(abs(det)): log(det) or log(-det), whichever is near.
         logarithm = logarithm + 1j * np.angle(np.where(sign.real < 0, -sign, sign))
-    given = {"det": _scalar(det), "logdet": _scalar(logarithm)}
-    return given if gradient is None else {**given, "inverse": _transpose(gradient)}
+    return {"logdet": _scalar(logarithm), **given}
 
 
 def _product(A: Array, B: Array) -> Array:
     """Return A B; where one of them is the same for the whole batch, as one large product."""
+    if not (A.size and B.size):
+        return np.asarray(np.matmul(A, B))
     if A.ndim == 2 and B.ndim > 2 and B.shape[-1] == 1:
         columns = B.reshape(-1, B.shape[-2]) @ A.T
         return columns.reshape(*B.shape[:-2], len(A), 1)
     if B.ndim == 2 and A.ndim > 2 and A.flags.c_contiguous:
         rows = A.reshape(-1, A.shape[-1]) @ B
         return rows.reshape(*A.shape[:-1], B.shape[-1])
-    product: Array = np.matmul(A, B)
-    return product
+    return np.asarray(np.matmul(A, B))
 
 
 def _solve(A: Array, B: Array) -> Array:
@@ -79,11 +81,21 @@ def _solve(A: Array, B: Array) -> Array:
         return _product(linalg.inv(A), B)
 
 
+def _quadratic_trace(X: Array, A: Array, Q: Array) -> Array:
+    """Return tr(X A X' Q), for complex numbers without the kernel, which is for real ones."""
+    if X.dtype.kind == "c":
+        return _scalar(linalg.trace_product(_product(X, A), _product(_transpose(X), Q)))
+    return _scalar(linalg.quadratic_trace(X, A, Q))
+
+
 def _matrix_power(A: Array, k: Array) -> Array:
     """Return A^k for an exponent that is known only now."""
-    if k.size != 1 or k.item() != int(k.item().real):
+    value = complex(k.item()) if k.size == 1 else complex(np.nan)
+    if value.imag or not value.real.is_integer():
         raise ValueError(f"the exponent of a matrix power must be one integer; got {_brief(k)}")
-    exponent = int(k.item().real)
+    exponent = int(value.real)
+    if exponent == 1:
+        return A.copy()
     return np.linalg.matrix_power(A if exponent >= 0 else linalg.inv(A), abs(exponent))
 
 
@@ -96,14 +108,12 @@ def _norm(A: Array) -> Array:
         return np.sqrt(squares, out=squares)
     largest = np.max(np.abs(A), axis=(-2, -1), keepdims=True, initial=0)
     scale = np.where((largest > 0) & np.isfinite(largest), largest, 1)
-    norm: Array = scale * np.sqrt(_squared_norm(A / scale))
-    return norm
+    return np.asarray(scale * np.sqrt(_squared_norm(A / scale)))
 
 
 def _squared_norm(A: Array) -> Array:
     entries = A.reshape(*A.shape[:-2], A.shape[-2] * A.shape[-1])
-    squares: Array = np.vecdot(entries, entries).real[..., None, None]
-    return squares
+    return _scalar(np.vecdot(entries, entries).real)
 
 
 def _kron(A: Array, B: Array) -> Array:
@@ -166,7 +176,7 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "matrix_power": _matrix_power,
     "trace": lambda A: _scalar(linalg.trace(A)),
     "trace_product": lambda A, B: _scalar(linalg.trace_product(A, B)),
-    "quadratic_trace": lambda X, A, Q: _scalar(linalg.quadratic_trace(X, A, Q)),
+    "quadratic_trace": _quadratic_trace,
     "sum": lambda A: A.sum(axis=(-2, -1), keepdims=True),
     "norm": _norm,
     "squared_norm": _squared_norm,

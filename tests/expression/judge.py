@@ -125,10 +125,17 @@ class Judge:
                 k = number_of(exponent)
                 if base.kind is Kind.SCALAR or k is None:
                     return np.power(*values)
+                self.distrust(values[0])
                 return np.linalg.matrix_power(values[0], int(k))
             case Call(function):
+                if function in ("inv", "logdet"):
+                    self.distrust(values[0])
                 return FUNCTIONS[function](*values)
         raise TypeError(node)
+
+    def distrust(self, A: Array) -> None:
+        """Note by how much errors in a matrix may grow in its inverse."""
+        self.largest = max(self.largest, float(np.linalg.cond(A)))
 
     def constant(self, node: Constant) -> Array:
         """Return a constant, whose dimensions must be written out."""

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 import matgrad
-from matgrad.commands import check, gradient
+from matgrad.commands import bench, check, gradient
 from matgrad.commands.errors import UsageError
 from matgrad.streaming import FileError
 
@@ -21,6 +21,8 @@ examples:
       compare every native function with NumPy and with finite differences
   matgrad gradient "det(X)" X=batch.npy --out gradient.npy --value value.npy
       write the gradient of det at every matrix of a file, however large
+  matgrad bench --operation det --sizes 3,8,32
+      time det beside NumPy, SciPy, PyTorch and JAX on one core
 
 `matgrad VERB --help` says more about a verb.
 exit codes: 0 done; 1 a check failed; 2 wrong arguments or files; 130 or 143 interrupted
@@ -88,7 +90,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"matgrad {matgrad.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (check, gradient):
+    for verb in (check, gradient, bench):
         verb.add_parser(verbs)
     return parser
 

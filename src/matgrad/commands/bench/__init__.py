@@ -1,7 +1,8 @@
 """`matgrad bench`: the kernels beside NumPy, SciPy, PyTorch and JAX on the same cores."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -17,7 +18,7 @@ from matgrad.commands.bench.machine import (
 )
 from matgrad.commands.bench.plot import check_plot, draw
 from matgrad.commands.bench.race import Race, Result
-from matgrad.commands.bench.table import Status, Table, counted, print_heading
+from matgrad.commands.bench.table import Table, counted, print_heading, status
 
 SIZES = [2, 3, 4, 8, 16, 32, 64, 128, 256, 512]
 
@@ -82,7 +83,7 @@ def add_parser(verbs: Any) -> None:
         metavar="NAMES",
         help="beside which implementations (default: all)",
     )
-    add("--seconds", type=float, default=1.0, metavar="S", help="time for a row (default: 1)")
+    add("--seconds", type=duration, default=1.0, metavar="S", help="time for a row (default: 1)")
     add("--plot", metavar="FILE", help="draw ns per matrix against n, to .svg, .png or .pdf")
     parser.set_defaults(run=run)
 
@@ -96,7 +97,7 @@ def comma_separated(item: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return items
 
 
-def listed(known: Sequence[str]) -> Callable[[str], list[str]]:
+def listed(known: Collection[str]) -> Callable[[str], list[str]]:
     """Return the type of an option that lists names, or says all."""
 
     def name(text: str) -> str:
@@ -113,6 +114,17 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
     return int(text)
+
+
+def duration(text: str) -> float:
+    """Return a number of seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def batch_size(text: str) -> str | int:
@@ -145,8 +157,8 @@ def run(options: argparse.Namespace) -> int:
 def title(operation: str, size: str | int, options: argparse.Namespace) -> str:
     """Return the title of a table: the operation, the batches, the threads."""
     batches = {"L2": "batches in L2", "memory": "batches in memory"}
-    batch = batches[size] if isinstance(size, str) else f"batches of {size}"
-    return f"{operation}, {options.dtype}, {batch}, {counted(options.threads, 'thread')}"
+    batch = batches[size] if isinstance(size, str) else counted(size, "matrix", "matrices")
+    return f"{operation}, {options.dtype}, {batch}, {counted(options.threads, 'thread', 'threads')}"
 
 
 def measure(
@@ -154,12 +166,11 @@ def measure(
 ) -> list[Result]:
     """Measure an operation at every size of its matrices, and print its table."""
     table = Table(title(operation, size, options), list(race.versions))
-    status = Status()
     results = []
     for n in options.sizes:
         case = case_of(operation, n, options.dtype, size, options.threads)
-        results.append(race.run(case, options.seconds, status.tell))
-        status.clear()
+        with status(operation) as tell:
+            results.append(race.run(case, options.seconds, tell))
         table.add(results[-1], large=case.bytes > last_level_cache())
     return results
 

@@ -98,13 +98,11 @@ class Case:
         expected = native.judged(*exact)
         scales = native.scale(native, exact, expected)
         due = [((self.batch, *right.shape[1:]), self.dtype) for right in expected]
-        if [(output.shape, output.dtype) for output in outputs] != due:
+        if [(output.shape, output.dtype.name) for output in outputs] != due:
             return np.inf
         roundoff = np.finfo(self.dtype).eps / 2
         allowed = 16 * native.rounding(self.n, "float64") * roundoff
-        errors = [
-            _largest_error(*answer) for answer in zip(outputs, expected, scales, strict=True)
-        ]
+        errors = [_largest_error(*answer) for answer in zip(outputs, expected, scales, strict=True)]
         return float(np.nan_to_num(max(errors) / allowed, nan=np.inf))
 
     @cached_property

@@ -1,7 +1,9 @@
 """The table that a benchmark prints, and the lines around it."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from matgrad.commands.bench.machine import description
 from matgrad.commands.bench.race import Race, Result
@@ -22,7 +24,8 @@ def print_heading(race: Race, cores: Sequence[int]) -> None:
     for name, reason in race.absent.items():
         print(f"{name}: {reason}")
     print(description())
-    print(f"pinned to {counted(len(cores), 'core')}: {', '.join(map(str, cores))}\n")
+    listed = f"{counted(len(cores), 'core', 'cores')} ({', '.join(map(str, cores))})"
+    print(f"pinned to {listed}\n" if hasattr(os, "sched_setaffinity") else "not pinned to cores\n")
     print(LEGEND, end="", flush=True)
 
 
@@ -49,26 +52,25 @@ class Table:
         return _number(result.nanoseconds(name)) if name in result.seconds else "-"
 
 
-class Status:
-    """A line on a terminal that says what is going on, until it is cleared; nothing in a pipe."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-
-    def tell(self, text: str) -> None:
-        """Show a text in place of the one before."""
-        if self._shown:
-            print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Take the text away."""
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+@contextmanager
+def status(label: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows on a terminal what is going on; nothing of it stays."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    try:
+        yield lambda text: _show(f"{label}, {text} ...")
+    finally:
+        _show("")
 
 
-def counted(count: int, noun: str) -> str:
+def _show(text: str) -> None:
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def counted(count: int, one: str, more: str) -> str:
     """Return a number and its noun: 1 core, 2 cores."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {one if count == 1 else more}"
 
 
 def _line(n: str, batch: str, *cells: str) -> str:

@@ -1,8 +1,9 @@
 """What is measured: an operation on a batch of matrices of one size and dtype.
 
-All matrices are X = U diag(s) V' with random orthogonal U and V, s between 1/2 and 2 and det X = 1
-or -1: pivots are not on the diagonal, and nothing over- or underflows, in float32 at n = 512
-neither. Drawing them costs more than any operation, so a large batch repeats a sample.
+All matrices are X = U diag(s) V' with random orthogonal U and V, s of random signs and between
+1/2 and 2 times a common scale such that |det X| is between 1/2 and 2, too: pivots are not on the
+diagonal, and nothing over- or underflows, in float32 at n = 512 neither. Drawing them costs more
+than any operation, so a large batch repeats a sample.
 """
 
 from collections.abc import Callable
@@ -103,16 +104,17 @@ class Case:
         roundoff = np.finfo(self.dtype).eps / 2
         allowed = 16 * native.rounding(self.n, "float64") * roundoff
         errors = [_largest_error(*answer) for answer in zip(outputs, expected, scales, strict=True)]
-        return float(np.nan_to_num(max(errors) / allowed, nan=np.inf))
+        return float(np.nan_to_num(np.max(errors) / allowed, nan=np.inf))
 
     @cached_property
     def _sample(self) -> Arrays:
         size = min(self.batch, max(2, min(2**14, SAMPLE_ENTRIES // self.n**2)))
-        count = OPERATIONS[self.operation].matrices
+        shape = (OPERATIONS[self.operation].matrices, size, 1, self.n)
         rng = np.random.default_rng(self.n)
-        U, V = np.linalg.qr(rng.standard_normal((2, count, size, self.n, self.n))).Q
-        logarithms = rng.uniform(-np.log(2) / 2, np.log(2) / 2, (count, size, 1, self.n))
-        s = np.exp(logarithms - logarithms.mean(axis=-1, keepdims=True))
+        U, V = np.linalg.qr(rng.standard_normal((2, *shape[:2], self.n, self.n))).Q
+        octaves = rng.uniform(-1, 1, shape)
+        octaves += (rng.uniform(-1, 1, shape[:-1]) - octaves.sum(axis=-1))[..., None] / self.n
+        s = np.copysign(2**octaves, rng.standard_normal(shape))
         return tuple((U * s @ V.mT).astype(self.dtype))
 
 

@@ -92,7 +92,10 @@ def _numpy() -> Implementation:
 
 def _scipy() -> Implementation:
     import scipy
-    from scipy.linalg import det
+
+    def det(X: Array) -> Array:
+        """Keep the dtype, where SciPy returns float64 for float32."""
+        return np.asarray(scipy.linalg.det(X), X.dtype)
 
     def inv(X: Array) -> Array:
         """Spare SciPy the search for a structure that X does not have."""

@@ -2,6 +2,7 @@
 
 from matgrad import layout
 from matgrad.configuration import __version__, get_num_threads, set_num_threads, show_config
+from matgrad.differences import jacobian
 from matgrad.linalg import (
     adjugate,
     det,
@@ -22,6 +23,7 @@ __all__ = [
     "det_and_gradient",
     "get_num_threads",
     "inv",
+    "jacobian",
     "layout",
     "quadratic_trace",
     "quadratic_trace_and_gradient",

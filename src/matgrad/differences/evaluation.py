@@ -1,0 +1,202 @@
+"""Calls of the user's function on stacks of points, counted and checked.
+
+What can go wrong with a function is found here and said once: it raises, it returns the wrong
+shape or something that is not numbers, it is not finite, it changes its input.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from matgrad.differences.points import Array, Points
+from matgrad.differences.workers import Pool
+
+Function = Callable[[Any], Any]
+
+
+class EvaluationError(ValueError):
+    """A function could not be evaluated at a point; the message names the point."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, at which row of a task if that is known; travels between processes."""
+
+    sentence: str
+    row: int | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class StackCall:
+    """One call of a function for a whole stack; `exploring` it may leave its domain in silence."""
+
+    f: Function
+    exploring: bool
+
+    def __call__(self, stack: Array) -> Array | Failure:
+        """Return the values on the stack, or why there are none."""
+        given = stack.copy()
+        try:
+            with np.errstate(all="ignore") if self.exploring else nullcontext():
+                values = self.f(stack)
+        except Exception as error:
+            return Failure(f"raised {type(error).__name__}: {error}", error=error)
+        if not np.array_equal(stack, given):
+            return Failure("changed its input")
+        return _numbers(values)
+
+
+@dataclass(frozen=True)
+class PointCalls:
+    """One call of a function for each point of a stack; NaN where it raises while exploring."""
+
+    f: Function
+    exploring: bool
+
+    def __call__(self, stack: Array) -> Array | Failure:
+        """Return the values on the stack, or why there are none."""
+        call = StackCall(self.f, self.exploring)
+        values: dict[int, Array] = {}
+        failure = None
+        for row, point in enumerate(stack):
+            value = call(point.copy())
+            if isinstance(value, Failure):
+                failure = replace(value, row=row)
+                if not (self.exploring and value.error):
+                    return failure
+            else:
+                values[row] = value
+        return failure if failure and not values else _rows(values, len(stack))
+
+
+def _rows(values: dict[int, Array], size: int) -> Array | Failure:
+    """Put the values of some rows into all rows, with NaN in the others."""
+    shape = next(iter(values.values())).shape
+    rows = np.full((size, *shape), np.nan, np.result_type(*values.values()))
+    for row, value in values.items():
+        if value.shape != shape:
+            return Failure(f"returned shape {value.shape}, elsewhere {shape}", row)
+        rows[row] = value
+    return rows
+
+
+def _numbers(values: object) -> Array | Failure:
+    if isinstance(values, tuple):
+        return Failure(f"returned a tuple of {len(values)} where one array is needed")
+    try:
+        array = np.asarray(values)
+    except Exception as error:
+        return Failure(f"returned what NumPy cannot read: {error}", error=error)
+    if array.dtype.kind not in "biufc":
+        return Failure(f"returned dtype {array.dtype} where numbers are needed")
+    return array if array.dtype.kind in "fc" else array.astype(float)
+
+
+class Evaluation:
+    """A function at and around a batch of points.
+
+    ``base`` (points, outputs) is the value at the points themselves, ``out`` the shape of one
+    value, ``count`` the number of evaluations so far for each point.
+    """
+
+    def __init__(
+        self, f: Function, points: Points, pool: Pool, *, vectorized: bool, caller: str
+    ) -> None:
+        self.points, self.caller, self.count = points, caller, 0
+        self._pool, self._vectorized = pool, vectorized
+        self._f = f
+        self._values: tuple[int, ...] | None = None
+        if not points.size:
+            raise ValueError(f"{caller} needs at least one point; got the batch {points.batch}")
+        self.base = self(points.flat[np.newaxis].copy())[0]
+
+    @property
+    def out(self) -> tuple[int, ...]:
+        """The shape of the value at one point."""
+        return self._values or ()
+
+    def __call__(self, stack: Array) -> Array:
+        """Return the values (k, points, outputs) on a stack (k, points, entries), all finite."""
+        values = self._raw(stack, exploring=False)
+        if isinstance(values, Failure):
+            raise self._error(stack, values) from values.error
+        bad = ~np.isfinite(values)
+        if bad.any():
+            k, point, output = (int(i) for i in np.argwhere(bad)[0])
+            raise EvaluationError(
+                f"{self.caller} needs finite values; f is {values[k, point, output]} at "
+                f"{self.points.name(point, stack[k, point])}"
+            )
+        return values
+
+    def explore(self, stack: Array) -> Array:
+        """Return the values on a stack that may reach outside the domain of f: NaN is there.
+
+        A function of stacks that raises is NaN on all of the stack; what it returns, where it
+        does, must be right.
+        """
+        values = self._raw(stack, exploring=True)
+        if not isinstance(values, Failure):
+            return np.where(np.isfinite(values), values, np.nan)
+        if values.error is None:
+            raise self._error(stack, values)
+        return np.full((len(stack), *self.base.shape), np.nan, dtype=self.base.dtype)
+
+    def _raw(self, stack: Array, *, exploring: bool) -> Array | Failure:
+        self.count += len(stack)
+        if self._vectorized:
+            shaped, lead = self.points.stacked(stack), (len(stack), *self.points.batch)
+        else:
+            lead = (len(stack) * self.points.size,)
+            shaped = stack.reshape(*lead, *self.points.shape)
+        tasks = np.array_split(shaped, max(1, min(self._pool.tasks, len(shaped))))
+        call = (StackCall if self._vectorized else PointCalls)(self._f, exploring)
+        done, first = list[Array](), 0
+        for task, result in zip(tasks, self._pool.map(call, tasks), strict=True):
+            if isinstance(result, Failure):
+                return Failure(result.sentence, first + (result.row or 0), result.error)
+            if failure := self._shape_failure(result, (len(task), *lead[1:])):
+                return failure
+            done.append(result)
+            first += len(task)
+        return np.concatenate(done).reshape(len(stack), self.points.size, math.prod(self.out))
+
+    def _shape_failure(self, values: Array, lead: tuple[int, ...]) -> Failure | None:
+        """Fix the shape of one value by the first call, hold all others to it."""
+        if values.shape[: len(lead)] != lead:
+            return Failure(
+                f"returned shape {values.shape} for a stack of shape {lead + self.points.shape}, "
+                f"which must begin with {lead} (a function of one point needs vectorized=False)"
+            )
+        out = values.shape[len(lead) :]
+        if self._values is None:
+            self._values = out
+        if out != self._values:
+            return Failure(f"returned values of shape {out}, elsewhere {self._values}")
+        return None
+
+    def _error(self, stack: Array, failure: Failure) -> EvaluationError:
+        k, point = failure.row or 0, 0
+        if not self._vectorized:
+            k, point = divmod(k, self.points.size)
+        elif failure.error is not None:
+            k = self._culprit(stack)
+        where = self.points.name(point, stack[k, point])
+        if self._vectorized and self.points.size > 1:
+            where = f"a stack of all {self.points.size} points, the first of them {where}"
+        return EvaluationError(f"{self.caller}: f {failure.sentence}, at {where}")
+
+    def _culprit(self, stack: Array) -> int:
+        """Return the first row of the stack on which f raises alone, found by halving."""
+        call = StackCall(self._f, exploring=True)
+        low, high = 0, len(stack)
+        while high - low > 1:
+            middle = (low + high) // 2
+            raises = isinstance(call(self.points.stacked(stack[low:middle])), Failure)
+            low, high = (low, middle) if raises else (middle, high)
+        return low

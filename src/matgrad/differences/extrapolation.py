@@ -1,0 +1,174 @@
+"""The method 'adaptive': difference quotients extrapolated to step 0, with an error estimate.
+
+The step shrinks from the scale of x downwards; every new quotient extends a Neville table
+(L. F. Richardson 1911; E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential
+Equations I, II.9), and each entry keeps the element of the table with the smallest error seen so
+far. The error of an element is its distance to its neighbours plus the rounding that the table
+carries into it, which only grows from here on: an entry is done when the rounding of the next
+quotient alone exceeds its error.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from matgrad.differences.blocks import Block
+from matgrad.differences.evaluation import Evaluation, EvaluationError
+from matgrad.differences.points import Array, precision
+
+COLUMNS = 6
+RUNGS = 60
+SHORTEST = 64  # units in the last place of x: below, the grid of x itself is in the way
+SAFETY = 2
+HOPELESS = 0.5  # relative distance of two quotients between which nothing has converged yet
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The quotients with one step, over which width, and the rounding in them."""
+
+    step: Array
+    width: Array
+    quotient: Array
+    rounding: Array
+
+
+@dataclass
+class Best:
+    """The best derivative so far, its error and the step it was found with."""
+
+    derivative: Array
+    error: Array
+    step: Array
+
+    @classmethod
+    def none(cls, like: Array) -> "Best":
+        """Start from nothing known."""
+        unknown = np.full(like.shape, np.nan)
+        return cls(np.full_like(like, np.nan), np.full(like.shape, np.inf), unknown)
+
+    def improve(self, derivative: Array, error: Array, step: Array) -> None:
+        """Keep the new derivatives where their error is smaller."""
+        better = error < self.error
+        for kept, new in zip(
+            (self.derivative, self.error, self.step), (derivative, error, step), strict=True
+        ):
+            np.copyto(kept, new, where=better)
+
+    def question(self, rungs: list[Rung]) -> None:
+        """Forget a derivative where the last three quotients agree on another one.
+
+        A step far above the scale of f sees another function, which may look smooth: 1/x from
+        both sides of its pole, or a sine averaged over many periods.
+        """
+        now, before, earlier = (rung.quotient for rung in rungs)
+        distance = np.abs(now - self.derivative)
+        agreement = np.maximum(np.abs(now - before), np.abs(before - earlier))
+        refuted = (agreement < distance / 10) & (distance > self.error + 4 * rungs[0].rounding)
+        self.error[refuted] = np.inf
+
+    def stand_still(self, rung: Rung) -> None:
+        """Learn, where f did not change over a width, that its rounding is as coarse."""
+        still = (rung.quotient == 0) & (np.abs(self.derivative) > 0)
+        unseen = np.abs(self.derivative * rung.width) / self.step
+        self.error = np.where(still, np.fmax(self.error, unseen), self.error)
+        rung.quotient[still] = np.nan
+
+
+@dataclass
+class Table:
+    """The last row of the Neville table, and the relative steps of all rows."""
+
+    power: Array  # of the step, in which the error of a quotient expands: 2 central, 1 one-sided
+    steps: list[float] = field(default_factory=list)
+    row: list[Array] = field(default_factory=list)
+    carried: list[Array] = field(default_factory=list)  # rounding in the elements of the row
+
+    def extend(self, rung: Rung, relative: float) -> Iterator[tuple[Array, Array]]:
+        """Add a quotient; return the new row's elements with their errors."""
+        self.steps.append(relative)
+        row, carried, spreads = [rung.quotient], [rung.rounding], list[Array]()
+        for column, above in enumerate(self.row[:COLUMNS], start=1):
+            ratio = (self.steps[-1 - column] / relative) ** self.power
+            row.append(row[-1] + (row[-1] - above) / (ratio - 1))
+            carried.append((ratio * carried[-1] + self.carried[column - 1]) / (ratio - 1))
+            spreads.append(np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - above)))
+        self.row, self.carried = row, carried
+        errors = (SAFETY * (s + c) for s, c in zip(spreads, carried[1:], strict=True))
+        return zip(row[1:], errors, strict=True)
+
+
+def extrapolate(block: Block, evaluation: Evaluation, step: Array, noise: Array) -> Best:
+    """Return the derivatives of a block's moves from steps (moves, points) downwards."""
+    ladder = Ladder(block, evaluation, step, noise)
+    table = Table(block.along(ladder.power))
+    rungs, relative = [ladder.rung(1.0)], 1.0
+    best = Best.none(rungs[0].quotient)
+    while len(table.steps) < RUNGS and not (SAFETY * rungs[0].rounding >= best.error).all():
+        best.stand_still(rungs[0])
+        if len(rungs) == 3:
+            best.question(rungs)
+        for derivative, error in table.extend(rungs[0], relative):
+            best.improve(derivative, error, rungs[0].step)
+        relative /= 8 if _hopeless(rungs) else 2
+        rungs = [ladder.rung(relative), *rungs[:2]]
+    _require_found(best, evaluation)
+    return best
+
+
+class Ladder:
+    """Quotients of a block over shrinking steps, central where the bounds leave room for it."""
+
+    def __init__(self, block: Block, evaluation: Evaluation, step: Array, noise: Array) -> None:
+        down, up = block.nearest_bounds()
+        narrow, wide = np.minimum(down, up), np.maximum(down, up)
+        size = np.minimum(np.abs(step), wide)
+        central = narrow >= size / 64
+        size = np.where(central, np.minimum(size, narrow), size)
+        self.power = np.where(central, 2, 1)
+        self._ahead = np.where(central | (up >= down), size, -size)
+        self._behind = np.where(central, -size, 0.0)
+        self._block, self._evaluation = block, evaluation
+        self._noise = block.base(noise)
+        self._precision = precision(evaluation.base.dtype)
+        x = block.points.flat.T[block.entries[block.first]]
+        self._shortest = block.along(SHORTEST * np.finfo(x.dtype).eps * np.abs(x))
+
+    def rung(self, relative: float) -> Rung:
+        """Return the quotients with steps shrunk by `relative`."""
+        (ahead, forth), (behind, back) = (
+            self._values(offset * relative) for offset in (self._ahead, self._behind)
+        )
+        width = np.abs(forth - back)
+        too_short = width < self._shortest
+        width[too_short] = np.nan
+        rounding = np.maximum(np.abs(ahead), np.abs(behind)) * self._precision + self._noise
+        rounding = np.where(too_short, np.inf, rounding / width)
+        step = self._block.along(np.abs(self._ahead)) * relative
+        quotient = (ahead - behind) / np.copysign(width, forth - back)
+        return Rung(step, width, quotient, rounding)
+
+    def _values(self, offset: Array) -> tuple[Array, Array]:
+        stack, moved = self._block.displaced(offset)
+        values = self._block.select(self._evaluation.explore(stack))
+        return values.astype(np.result_type(values, float)), self._block.along(moved)
+
+
+def _hopeless(rungs: list[Rung]) -> bool:
+    """Whether no entry has begun to converge, so that the step may fall faster."""
+    if len(rungs) < 2:
+        return False
+    now, before = rungs[0].quotient, rungs[1].quotient
+    close = np.abs(now - before) <= HOPELESS * np.maximum(np.abs(now), np.abs(before))
+    return not close.any()
+
+
+def _require_found(best: Best, evaluation: Evaluation) -> None:
+    lost = ~np.isfinite(best.error)
+    if lost.any():
+        point = int(np.argwhere(lost)[0][1])
+        raise EvaluationError(
+            f"{evaluation.caller} finds no step at which f is finite around "
+            f"{evaluation.points.name(point)}"
+        )

@@ -1,0 +1,86 @@
+"""The points at which a function is differenced: batch axes first, then argument axes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Points:
+    """A batch of points, one row for each, and the shapes that the rows had."""
+
+    flat: Array  # (points, entries)
+    batch: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, x: npt.ArrayLike, ndim: int, caller: str) -> "Points":
+        """Take the last `ndim` axes of `x` as the argument, those before as the batch."""
+        array = _real(np.asarray(x), caller)
+        if not 0 <= ndim <= array.ndim:
+            raise ValueError(
+                f"{caller} needs ndim between 0 and the {array.ndim} axes of x; got {ndim}"
+            )
+        split = array.ndim - ndim
+        batch, shape = array.shape[:split], array.shape[split:]
+        points = cls(array.reshape(math.prod(batch), math.prod(shape)), batch, shape)
+        points._require_finite(caller)
+        return points
+
+    @property
+    def size(self) -> int:
+        """The number of points."""
+        return len(self.flat)
+
+    def stacked(self, stack: Array) -> Array:
+        """Give the rows of a stack (k, points, entries) the shape that a function sees."""
+        return stack.reshape(len(stack), *self.batch, *self.shape)
+
+    def broadcast(self, values: npt.ArrayLike, name: str, caller: str) -> Array:
+        """Return `values`, one for each entry of x or fewer, as rows like ``flat``."""
+        array = np.asarray(values, dtype=float)
+        try:
+            full = np.broadcast_to(array, self.batch + self.shape)
+        except ValueError:
+            raise ValueError(
+                f"{caller} needs a {name} that broadcasts to the shape {self.batch + self.shape} "
+                f"of x; got shape {array.shape}"
+            ) from None
+        return full.reshape(self.flat.shape)
+
+    def name(self, point: int, moved: Array | None = None) -> str:
+        """Name a point in a message: where in the batch, what was moved, its value."""
+        place = np.unravel_index(point, self.batch) if self.batch else ()
+        where = f"point {tuple(map(int, place))} of the batch" if self.batch else "the point"
+        row = self.flat[point] if moved is None else moved
+        entries = np.flatnonzero(row != self.flat[point])
+        change = ""
+        if 0 < len(entries) <= 2:
+            index = tuple(map(int, np.unravel_index(entries[0], self.shape))) if self.shape else ()
+            size = row[entries[0]] - self.flat[point, entries[0]]
+            change = f", entry {index} moved by {size:.3g},"
+        value = np.array2string(row.reshape(self.shape), threshold=12, edgeitems=2, precision=6)
+        return f"{where}{change} x = {' '.join(value.split())}"
+
+    def _require_finite(self, caller: str) -> None:
+        bad = ~np.isfinite(self.flat).all(axis=1)
+        if bad.any():
+            raise ValueError(f"{caller} needs finite points; got {self.name(int(bad.argmax()))}")
+
+
+def _real(array: Array, caller: str) -> Array:
+    if array.dtype.kind in "biu":
+        return array.astype(float)
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{caller} takes float32 or float64 points; got {array.dtype}")
+    return array
+
+
+def precision(*dtypes: np.dtype[Any]) -> float:
+    """Return the largest machine epsilon among the floating dtypes, else that of float64."""
+    return max(float(np.finfo(d).eps) if d.kind in "fc" else 2.0**-52 for d in dtypes)

@@ -1,0 +1,96 @@
+"""Difference quotients with steps fixed beforehand: '2-point', '3-point' and 'cs'.
+
+Each is two functions: the offsets of its nodes, and the derivative that the values there give.
+Derivatives are formed in double precision with the distances really moved, so that the rounding
+of x + h costs nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from matgrad.differences.blocks import Block
+from matgrad.differences.evaluation import Evaluation
+from matgrad.differences.points import Array
+from matgrad.differences.steps import forward_steps, parabola_steps
+
+Offsets = Callable[[Array, Array, Array], Sequence[Array]]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A difference quotient: where it evaluates, and how it combines what it finds."""
+
+    nodes: int
+    order: int  # of the truncation error, in the step
+    offsets: Offsets  # (step, room down, room up) -> one offset for each node
+    derivative: Callable[[Array, Sequence[Array], Sequence[Array]], Array]
+
+
+def _slope(base: Array, values: Sequence[Array], moved: Sequence[Array]) -> Array:
+    slope: Array = (values[0] - base) / moved[0]
+    return slope
+
+
+def _parabola(base: Array, values: Sequence[Array], moved: Sequence[Array]) -> Array:
+    """Return the slope at 0 of the parabola through 0, a and b: central, one-sided, uneven."""
+    a, b = moved
+    weighted = (values[0] - base) * (b / a) - (values[1] - base) * (a / b)
+    slope: Array = weighted / (b - a)
+    return slope
+
+
+def _imaginary(base: Array, values: Sequence[Array], moved: Sequence[Array]) -> Array:
+    slope: Array = values[0].imag / moved[0].imag
+    return slope
+
+
+SCHEMES = {
+    "2-point": Scheme(1, 1, lambda step, down, up: (forward_steps(step, down, up),), _slope),
+    "3-point": Scheme(2, 2, parabola_steps, _parabola),
+    "cs": Scheme(1, 2, lambda step, down, up: (1j * np.abs(step),), _imaginary),
+}
+
+
+def quotient(block: Block, evaluation: Evaluation, scheme: Scheme, step: Array) -> Array:
+    """Return the derivatives measured with the steps (moves, points)."""
+    down, up = block.nearest_bounds()
+    values, moved = [], []
+    for offset in scheme.offsets(step, down, up):
+        stack, distance = block.displaced(offset)
+        _require_moved(block, evaluation, distance, step)
+        values.append(block.select(evaluation(stack)))
+        moved.append(block.along(distance))
+    if scheme is SCHEMES["cs"] and not np.iscomplexobj(values[0]):
+        raise TypeError(
+            f"{evaluation.caller} with method='cs' needs a function that stays complex for complex "
+            f"x; f returned {values[0].dtype}"
+        )
+    return scheme.derivative(block.base(evaluation.base), values, moved)
+
+
+def quotient_error(
+    block: Block, evaluation: Evaluation, scheme: Scheme, step: Array, measured: Array, noise: Array
+) -> Array:
+    """Estimate the error of `measured`: truncation from steps half as long, and rounding.
+
+    It costs as many evaluations again.
+    """
+    halved = quotient(block, evaluation, scheme, step / 2)
+    truncation = np.abs(measured - halved) / (1 - 0.5**scheme.order)
+    if scheme is SCHEMES["cs"]:
+        rounding = 8 * np.finfo(measured.dtype).eps * np.abs(measured)
+    else:
+        rounding = 4 * block.base(noise) / block.along(np.abs(step))
+    error: Array = truncation + rounding
+    return error
+
+
+def _require_moved(block: Block, evaluation: Evaluation, distance: Array, step: Array) -> None:
+    if (distance == 0).any():
+        move, point = (int(i) for i in np.argwhere(distance == 0)[0])
+        raise ValueError(
+            f"{evaluation.caller} needs steps that change x; {step[move, point]:.3g} does not at "
+            f"{evaluation.points.name(point)}"
+        )

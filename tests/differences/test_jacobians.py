@@ -1,0 +1,415 @@
+import math
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.optimize._numdiff import approx_derivative
+
+import matgrad
+from matgrad.differences import StackedMap
+
+METHODS = ("2-point", "3-point", "cs", "adaptive")
+# What is left of the derivative of a smooth function of size 1.
+ERROR = {"2-point": 1e-6, "3-point": 1e-8, "cs": 1e-14, "adaptive": 1e-11}
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(6)
+
+
+def rosenbrock(x: Any) -> Any:
+    head, tail = x[..., :-1], x[..., 1:]
+    return np.sum(100 * (tail - head**2) ** 2 + (1 - head) ** 2, axis=-1)
+
+
+def rosenbrock_gradient(x: Any) -> Any:
+    g = np.zeros_like(x)
+    head, tail = x[..., :-1], x[..., 1:]
+    g[..., :-1] += -400 * head * (tail - head**2) - 2 * (1 - head)
+    g[..., 1:] += 200 * (tail - head**2)
+    return g
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("batch", "out", "shape"),
+    [((), (), ()), ((), (), (3,)), ((5,), (2,), ()), ((2, 3), (), (2, 4)), ((4,), (3, 2), (2, 2))],
+)
+def test_result_has_batch_then_output_then_argument_axes(
+    method: Any, batch: Any, out: Any, shape: Any
+) -> None:
+    A = rng().normal(size=out + shape)
+    axes = tuple(range(-len(shape), 0)) if shape else ()
+    x = rng().normal(size=batch + shape)
+
+    def f(x: Any) -> Any:
+        lead = x.shape[: x.ndim - len(shape)]
+        spread = x.reshape(lead + (1,) * len(out) + shape)
+        return np.sum(A * np.sin(spread), axis=axes)
+
+    J = matgrad.jacobian(f, x, ndim=len(shape), method=method)
+    expected = A * np.cos(x.reshape(batch + (1,) * len(out) + shape))
+    assert J.shape == batch + out + shape
+    np.testing.assert_allclose(J, expected, atol=10 * ERROR[method])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_point_at_a_time_is_the_same_as_the_batch(method: Any) -> None:
+    x = rng().normal(size=(3, 4))
+    together = matgrad.jacobian(rosenbrock, x, ndim=1, method=method)
+    alone = [matgrad.jacobian(rosenbrock, row, ndim=1, method=method) for row in x]
+    np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_functions_of_one_point_give_the_same_as_functions_of_stacks(method: Any) -> None:
+    x = rng().normal(size=(3, 4))
+    np.testing.assert_array_equal(
+        matgrad.jacobian(rosenbrock, x, ndim=1, method=method, vectorized=False),
+        matgrad.jacobian(rosenbrock, x, ndim=1, method=method),
+    )
+
+
+@pytest.mark.parametrize("method", ["2-point", "3-point", "adaptive"])
+def test_max_bytes_changes_the_number_of_calls_and_nothing_else(method: Any) -> None:
+    calls = []
+
+    def f(x: Any) -> Any:
+        calls.append(len(x))
+        return rosenbrock(x)
+
+    x = rng().normal(size=(3, 8))
+    whole = matgrad.jacobian(f, x, ndim=1, method=method)
+    few, calls[:] = len(calls), []
+    pieces = matgrad.jacobian(f, x, ndim=1, method=method, max_bytes=1)
+    assert len(calls) > few
+    np.testing.assert_allclose(pieces, whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["2-point", "3-point"])
+def test_errors_are_not_larger_than_those_of_scipy(method: Any) -> None:
+    x = rng().normal(size=(50, 10))
+    exact = rosenbrock_gradient(x)
+    ours = np.abs(matgrad.jacobian(rosenbrock, x, ndim=1, method=method) - exact)
+    scipys = np.abs([approx_derivative(rosenbrock, row, method) for row in x] - exact)
+    assert ours.max() <= 1.01 * scipys.max()
+    assert np.median(ours) <= 1.01 * np.median(scipys)
+
+
+@given(
+    x=hnp.arrays(float, (2, 3), elements=st.floats(-1e3, 1e3)),
+    room=hnp.arrays(float, (2, 2, 3), elements=st.floats(1e-3, 1) | st.just(0.0)),
+    method=st.sampled_from(METHODS),
+)
+def test_bounds_are_never_left(x: Any, room: Any, method: Any) -> None:
+    lower = x - np.where(room[1] == 0, room[0] + 1e-3, room[0])
+    upper = x + room[1]
+
+    def f(y: Any) -> Any:
+        real = y.real
+        assert np.all((lower <= real) & (real <= upper))
+        return np.sum(y * y, axis=-1)
+
+    J = matgrad.jacobian(f, x, ndim=1, method=method, bounds=(lower, upper))
+    scale = np.abs(x).max() + 1
+    np.testing.assert_allclose(J, 2 * x, atol=1e-3 * scale)
+
+
+def test_one_sided_steps_at_a_bound_keep_second_order() -> None:
+    x = np.array([0.0, 1.0])
+    J = matgrad.jacobian(lambda x: np.exp(x).sum(axis=-1), x, ndim=1, bounds=(0, 1))
+    np.testing.assert_allclose(J, np.exp(x), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["2-point", "3-point", "adaptive"])
+def test_float32_steps_suit_float32(method: Any) -> None:
+    x = rng().normal(size=(20, 3)).astype(np.float32)
+    J = matgrad.jacobian(lambda x: np.sin(x).sum(axis=-1), x, ndim=1, method=method)
+    assert J.dtype == np.float32
+    limit = {"2-point": 1e-2, "3-point": 5e-4, "adaptive": 2e-4}[method]
+    assert np.abs(J - np.cos(x.astype(float))).max() < limit
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_error_estimates_cover_the_errors(method: Any) -> None:
+    x = rng().normal(size=(40, 3))
+    J, info = matgrad.jacobian(
+        lambda x: np.exp(np.sin(x)).sum(axis=-1), x, ndim=1, method=method, full_output=True
+    )
+    error = np.abs(J - np.cos(x) * np.exp(np.sin(x)))
+    assert np.mean(error <= info.error) >= 0.98
+    assert info.step.shape == info.error.shape == J.shape
+    assert np.all(info.step > 0)
+
+
+def test_nfev_counts_the_evaluations_of_each_point() -> None:
+    points = []
+
+    def f(x: Any) -> Any:
+        points.append(x)
+        return float(x @ x)
+
+    _, info = matgrad.jacobian(
+        f, rng().normal(size=(3, 4)), ndim=1, vectorized=False, full_output=True
+    )
+    assert len(points) == 3 * info.nfev
+
+
+# The 20 functions, with points spread over the scales that each is known to be hard at.
+SMOOTH: dict[str, tuple[Any, Any, Any]] = {
+    "sin": (np.sin, mpmath.sin, lambda r: 3 * r.normal(size=100)),
+    "sine of large arguments": (np.sin, mpmath.sin, lambda r: decades(r, 2, 8)),
+    "cosine of small ones": (np.cos, mpmath.cos, lambda r: decades(r, -8, 0)),
+    "exp": (np.exp, mpmath.exp, lambda r: 5 * r.normal(size=100)),
+    "log": (np.log, mpmath.log, lambda r: decades(r, -8, 8)),
+    "sqrt": (np.sqrt, mpmath.sqrt, lambda r: decades(r, -8, 8)),
+    "reciprocal": (lambda x: 1 / x, lambda x: 1 / x, lambda r: decades(r, -8, 8)),
+    "square": (lambda x: x * x, lambda x: x * x, lambda r: decades(r, -8, 8)),
+    "cubic": (lambda x: x**3 - 3 * x, lambda x: x**3 - 3 * x, lambda r: r.normal(size=100)),
+    "cubic at a root": (
+        lambda x: x**3 - 3 * x,
+        lambda x: x**3 - 3 * x,
+        lambda r: np.sqrt(3) + 1e-6 * r.normal(size=100),
+    ),
+    "tanh": (np.tanh, mpmath.tanh, lambda r: r.normal(size=100)),
+    "steep tanh": (
+        lambda x: np.tanh(1e6 * x),
+        lambda x: mpmath.tanh(10**6 * x),
+        lambda r: 1e-6 * r.normal(size=100),
+    ),
+    "gauss": (
+        lambda x: np.exp(-x * x),
+        lambda x: mpmath.exp(-x * x),
+        lambda r: 2 * r.normal(size=100),
+    ),
+    "runge": (
+        lambda x: 1 / (1 + 25 * x * x),
+        lambda x: 1 / (1 + 25 * x * x),
+        lambda r: r.uniform(-1, 1, 100),
+    ),
+    "softplus": (
+        lambda x: np.logaddexp(0, x),
+        lambda x: mpmath.log(1 + mpmath.exp(x)),
+        lambda r: 5 * r.normal(size=100),
+    ),
+    "arctan": (np.arctan, mpmath.atan, lambda r: decades(r, -8, 8)),
+    "x log x": (lambda x: x * np.log(x), lambda x: x * mpmath.log(x), lambda r: decades(r, -8, 8)),
+    "small on large": (
+        lambda x: 1e8 + np.sin(x),
+        lambda x: 10**8 + mpmath.sin(x),
+        lambda r: r.normal(size=100),
+    ),
+    "chirp": (
+        lambda x: np.sin(1 / x),
+        lambda x: mpmath.sin(1 / x),
+        lambda r: decades(r, -3, 3),
+    ),
+    "power": (lambda x: x**2.5, lambda x: x ** mpmath.mpf(2.5), lambda r: decades(r, -8, 8)),
+}
+
+
+def decades(r: np.random.Generator, low: float, high: float) -> np.ndarray:
+    return 10.0 ** r.uniform(low, high, 100)
+
+
+def exact_derivative(f: Any, x: np.ndarray) -> np.ndarray:
+    with mpmath.workdps(40):
+        return np.array([float(mpmath.diff(f, mpmath.mpf(float(t)), h=t * 1e-18)) for t in x])
+
+
+def test_adaptive_errors_are_within_their_estimates() -> None:
+    within = []
+    for f, exact, points in SMOOTH.values():
+        x = points(rng())
+        J, info = matgrad.jacobian(f, x, ndim=0, method="adaptive", full_output=True)
+        within.append(np.abs(J - exact_derivative(exact, x)) <= info.error)
+    assert len(SMOOTH) == 20
+    assert np.mean(within) >= 0.99
+
+
+def test_adaptive_leaves_the_domain_only_to_come_back() -> None:
+    x = np.array([1e-8, 1.0, 1e8])
+    for f, vectorized in ((np.log, True), (math.log, False)):
+        J = matgrad.jacobian(f, x, ndim=0, method="adaptive", vectorized=vectorized)
+        np.testing.assert_allclose(J, 1 / x, rtol=1e-11)
+
+
+@pytest.mark.parametrize("method", ["3-point", "adaptive"])
+def test_entries_that_share_no_output_move_together(method: Any) -> None:
+    n = 40
+    x = rng().normal(size=n)
+
+    def f(x: Any) -> Any:
+        padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 1)])
+        return padded[..., :-2] * padded[..., 1:-1] ** 2 + np.sin(padded[..., 2:])
+
+    pattern = sum(np.eye(n, k=k) for k in (-1, 0, 1))
+    dense = matgrad.jacobian(f, x, ndim=1, method=method)
+    J, info = matgrad.jacobian(f, x, ndim=1, method=method, sparsity=pattern, full_output=True)
+    np.testing.assert_allclose(J, dense, atol=1e-9)
+    assert np.all(info.error[pattern == 0] == 0)
+    _, whole = matgrad.jacobian(f, x, ndim=1, method=method, full_output=True)
+    assert info.nfev < whole.nfev / 4
+
+
+def test_scipy_pattern_gives_a_scipy_jacobian() -> None:
+    from scipy.sparse import csr_array, diags_array
+
+    x = rng().normal(size=30)
+    J = matgrad.jacobian(np.sin, x, ndim=1, sparsity=diags_array(np.ones(30)))
+    assert isinstance(J, csr_array)
+    np.testing.assert_allclose(J.toarray(), np.diag(np.cos(x)), atol=1e-9)
+
+
+def test_affine_functions_are_exact_with_long_steps() -> None:
+    X = rng().normal(size=(10, 6, 6))
+    adjugates = np.array([adjugate(M) for M in X])
+    J = matgrad.jacobian(np.linalg.det, X, ndim=2, method="2-point", structure="affine")
+    scale = np.abs(adjugates).max(axis=(1, 2), keepdims=True)
+    assert np.abs((J - adjugates) / scale).max() < 1e-13
+
+
+def adjugate(M: np.ndarray) -> np.ndarray:
+    """The transposed adjugate by 40-digit arithmetic."""
+    with mpmath.workdps(40):
+        inverse = mpmath.matrix(M.tolist()) ** -1 * mpmath.det(mpmath.matrix(M.tolist()))
+        return np.array(inverse.tolist(), dtype=float).T
+
+
+def test_quadratic_functions_are_exact_with_long_steps() -> None:
+    A = rng().normal(size=(5, 5))
+    x = rng().normal(size=(8, 5)) * 1e-6
+    J = matgrad.jacobian(
+        lambda x: np.einsum("...i,ij,...j->...", x, A, x), x, ndim=1, structure="quadratic"
+    )
+    np.testing.assert_allclose(J, x @ (A + A.T), rtol=1e-11, atol=1e-19)
+
+
+def log_det(X: Any) -> Any:
+    """By Cholesky, which reads one triangle."""
+    factor = np.linalg.cholesky(X)
+    return 2 * np.log(factor.diagonal(0, -2, -1)).sum(axis=-1)
+
+
+@pytest.mark.parametrize("method", ["3-point", "adaptive"])
+def test_symmetric_arguments_have_the_derivative_of_either_convention(method: Any) -> None:
+    B = rng().normal(size=(3, 4, 4))
+    X = B @ np.swapaxes(B, -1, -2) + np.eye(4)
+    G = np.linalg.inv(X)
+    frobenius = matgrad.jacobian(log_det, X, ndim=2, method=method, symmetric=True)
+    free = matgrad.jacobian(log_det, X, ndim=2, method=method, symmetric="free")
+    np.testing.assert_allclose(frobenius, G, atol=1e-7)
+    np.testing.assert_allclose(free, 2 * G - G * np.eye(4), atol=1e-7)
+
+
+def test_symmetric_and_sparse_go_together() -> None:
+    X = np.diag(np.arange(1.0, 5.0))
+    pattern = np.eye(4).reshape(1, 16)
+    J = matgrad.jacobian(
+        lambda X: np.trace(X, axis1=-2, axis2=-1)[..., None] ** 2,
+        X,
+        ndim=2,
+        symmetric=True,
+        sparsity=pattern,
+    )
+    np.testing.assert_allclose(J[0], 20 * np.eye(4), atol=1e-7)
+
+
+def test_kernels_run_as_they_are() -> None:
+    X = rng().normal(size=(4, 3, 3))
+    J = matgrad.jacobian(matgrad.det, X, ndim=2, structure="affine")
+    np.testing.assert_allclose(J, matgrad.det_and_gradient(X)[1], atol=1e-13)
+
+
+def test_functions_may_be_complex() -> None:
+    x = rng().normal(size=5)
+    J = matgrad.jacobian(lambda x: np.exp(1j * x).sum(axis=-1), x, ndim=1)
+    np.testing.assert_allclose(J, 1j * np.exp(1j * x), atol=1e-9)
+
+
+def test_no_entries_and_no_outputs_give_empty_jacobians() -> None:
+    assert matgrad.jacobian(lambda x: x.sum(axis=-1), np.ones((2, 0)), ndim=1).shape == (2, 0)
+    assert matgrad.jacobian(lambda x: x[..., :0], np.ones((2, 3)), ndim=1).shape == (2, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"ndim": 3}, "needs ndim between 0 and the 1 axes of x; got 3"),
+        ({"method": "4-point"}, "knows the methods .*; got '4-point'"),
+        ({"structure": "cubic"}, "knows the structures .*; got 'cubic'"),
+        ({"structure": "affine", "method": "cs"}, "structure='affine' needs method"),
+        ({"step": 0}, "steps that are finite and not zero; got step=0"),
+        ({"step": 1e-30}, "steps that change x; 1e-30 does not"),
+        ({"step": [1, 2, 3]}, r"step that broadcasts to the shape \(2,\)"),
+        ({"bounds": (2, 3)}, "x within its bounds"),
+        ({"bounds": (1, 1)}, "lower = upper|within its bounds"),
+        ({"bounds": 4}, r"bounds=\(lower, upper\); got 4"),
+        ({"sparsity": np.ones(3)}, r"sparsity pattern of shape \(2,\) or \(1, 2\); got \(3,\)"),
+        ({"symmetric": True}, "symmetric needs square matrices"),
+        ({"workers": 0}, "workers of 1 or more"),
+    ],
+)
+def test_wrong_options_are_named(options: Any, sentence: Any) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        matgrad.jacobian(rosenbrock, [1.0, 2.0], **{"ndim": 1, **options})
+
+
+def test_asymmetric_matrices_are_refused_where_symmetric_ones_are_needed() -> None:
+    with pytest.raises(ValueError, match="differs from its transpose by 1"):
+        matgrad.jacobian(np.linalg.det, [[1.0, 1.0], [0.0, 1.0]], ndim=2, symmetric=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, complex, object])
+def test_other_dtypes_are_refused_by_name(dtype: Any) -> None:
+    with pytest.raises(TypeError, match=np.dtype(dtype).name):
+        matgrad.jacobian(rosenbrock, np.ones(3, dtype=dtype), ndim=1)
+
+
+def test_complex_steps_need_a_complex_function() -> None:
+    with pytest.raises(TypeError, match="stays complex for complex x"):
+        matgrad.jacobian(lambda x: np.abs(x).sum(axis=-1), np.ones(3), ndim=1, method="cs")
+
+
+def test_sparse_jacobians_have_no_batch() -> None:
+    from scipy.sparse import eye_array
+
+    with pytest.raises(ValueError, match=r"x has the batch \(2,\)"):
+        matgrad.jacobian(np.sin, np.ones((2, 3)), ndim=1, sparsity=eye_array(3))
+
+
+def test_progress_is_told_to_a_function() -> None:
+    told = []
+    matgrad.jacobian(
+        rosenbrock,
+        np.ones((2, 5)),
+        ndim=1,
+        max_bytes=1,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(k, 5) for k in range(1, 6)]
+
+
+def test_progress_bar_stays_out_of_a_pipe(capsys: Any) -> None:
+    matgrad.jacobian(rosenbrock, np.ones(5), ndim=1, progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "jacobian" not in captured.err
+
+
+def test_scipy_optimizers_evaluate_their_differences_in_one_call() -> None:
+    from scipy.optimize import minimize
+
+    calls = []
+
+    def f(x: Any) -> Any:
+        calls.append(x.shape)
+        return rosenbrock(x)
+
+    best = minimize(f, np.zeros(4), method="BFGS", options={"workers": StackedMap(f)})
+    np.testing.assert_allclose(best.x, 1, atol=1e-4)
+    assert (4, 4) in calls

@@ -1,8 +1,10 @@
 """Closed-form matrix derivatives: exact, batched, in compiled code."""
 
 from matgrad import layout
+from matgrad.check import GradientCheck, check_gradient, check_hessian
 from matgrad.configuration import __version__, get_num_threads, set_num_threads, show_config
 from matgrad.differences import jacobian
+from matgrad.expression import Expression, parse
 from matgrad.linalg import (
     adjugate,
     det,
@@ -17,14 +19,19 @@ from matgrad.linalg import (
 )
 
 __all__ = [
+    "Expression",
+    "GradientCheck",
     "__version__",
     "adjugate",
+    "check_gradient",
+    "check_hessian",
     "det",
     "det_and_gradient",
     "get_num_threads",
     "inv",
     "jacobian",
     "layout",
+    "parse",
     "quadratic_trace",
     "quadratic_trace_and_gradient",
     "set_num_threads",

@@ -1,7 +1,7 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -9,6 +9,7 @@ from matgrad.differences.moves import Moves, colors
 from matgrad.differences.points import Points
 
 
+@settings(deadline=None)
 @given(pattern=hnp.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_no_row_meets_a_colour_twice(pattern: Any) -> None:
     rows, columns = np.nonzero(pattern)
@@ -24,6 +25,7 @@ def test_band_matrices_need_as_many_colours_as_bands() -> None:
     assert colors(rows, columns, 200).max() + 1 == 3
 
 
+@settings(deadline=None)
 @given(convention=st.sampled_from([True, "free"]), n=st.integers(1, 5))
 def test_gathering_undoes_spreading(convention: Any, n: Any) -> None:
     points = Points.of(np.eye(n), 2, "test")

@@ -1,7 +1,7 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize._numdiff import _adjust_scheme_to_bounds
 
@@ -10,6 +10,7 @@ from matgrad.differences.steps import default_steps, forward_steps, parabola_ste
 finite = st.floats(1e-6, 10)
 
 
+@settings(deadline=None)
 @given(step=finite, sign=st.sampled_from([-1, 1]), down=finite, up=finite)
 def test_forward_steps_are_those_of_scipy(step: Any, sign: Any, down: Any, up: Any) -> None:
     ours = forward_steps(np.array([sign * step]), np.array([down]), np.array([up]))
@@ -19,6 +20,7 @@ def test_forward_steps_are_those_of_scipy(step: Any, sign: Any, down: Any, up: A
     np.testing.assert_array_equal(ours, scipys)
 
 
+@settings(deadline=None)
 @given(step=finite, down=finite, up=finite)
 def test_parabola_steps_are_those_of_scipy(step: Any, down: Any, up: Any) -> None:
     a, b = parabola_steps(np.array([step]), np.array([down]), np.array([up]))
@@ -29,6 +31,7 @@ def test_parabola_steps_are_those_of_scipy(step: Any, down: Any, up: Any) -> Non
     np.testing.assert_allclose(a, np.where(one_sided, scipys, -np.abs(scipys)))
 
 
+@settings(deadline=None)
 @given(x=st.floats(-1e10, 1e10))
 def test_exact_steps_are_powers_of_two_as_large_as_x(x: Any) -> None:
     step = np.abs(default_steps(np.array([[x, 1.0]]), "3-point", "quadratic", 2.0**-52))

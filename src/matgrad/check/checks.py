@@ -102,12 +102,12 @@ def check_gradient(
     a factor is missing: the derivative is 0.970874 times it
     """
     caller = "check_gradient"
-    points = Points.of(x, ndim, caller)
+    points = _points(x, ndim, caller)
     moves = Moves.of(points, symmetric or False, caller)
     form = in_layout(points.shape, layout, caller)
     with pool(workers, (f, gradient), caller) as mapper:
         reader = Reader(points, mapper, vectorized, caller)
-        claimed = reader.read(gradient, moves, 1, form, "gradient")
+        claimed = reader.read(gradient, moves, 1, form, "gradient", layout)
         function = _judge(f, reader)
         if function.out:
             raise ValueError(f"{caller} needs a scalar function; f has the shape {function.out}")
@@ -169,7 +169,7 @@ def check_hessian(
     array([ True,  True])
     """
     caller = "check_hessian"
-    points = Points.of(x, ndim, caller)
+    points = _points(x, ndim, caller)
     moves = Moves.of(points, False, caller)
     form, size = points.shape * 2, points.flat.shape[1]
     with pool(workers, (f, gradient, hessian), caller) as mapper:
@@ -178,7 +178,9 @@ def check_hessian(
             _judge(f, reader), moves, reader.read(gradient, moves, 1, points.shape, "gradient")
         )
         bends = Claim.of(
-            _judge(gradient, reader), moves, reader.read(hessian, moves, size, form, "hessian")
+            _judge(gradient, reader, "gradient"),
+            moves,
+            reader.read(hessian, moves, size, form, "hessian"),
         )
         found = examine_hessian(slopes, bends, np.random.default_rng(rng))
         named = {
@@ -188,13 +190,20 @@ def check_hessian(
     return GradientCheck.of(bends, found, named, expected=3)
 
 
-def _judge(f: Function, reader: Reader) -> Evaluation:
+def _points(x: npt.ArrayLike, ndim: int, caller: str) -> Points:
+    points = Points.of(x, ndim, caller)
+    if not points.flat.shape[1]:
+        raise ValueError(f"{caller} needs an argument with entries; got shape {points.shape}")
+    return points
+
+
+def _judge(f: Function, reader: Reader, name: str = "f") -> Evaluation:
     """Evaluate f in double precision, or in that of the points if it refuses."""
     points = reader.points
     if points.flat.dtype == np.float64:
-        return reader.evaluation(f)
+        return reader.evaluation(f, name)
     wide = Points(points.flat.astype(float), points.batch, points.shape)
     try:
-        return replace(reader, points=wide).evaluation(f)
+        return replace(reader, points=wide).evaluation(f, name)
     except EvaluationError:
-        return reader.evaluation(f)
+        return reader.evaluation(f, name)

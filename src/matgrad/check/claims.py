@@ -1,5 +1,6 @@
 """What is claimed: a function, its supposed derivative, and how far each can be trusted."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,26 +62,42 @@ class Reader:
     vectorized: bool
     caller: str
 
-    def evaluation(self, f: Function) -> Evaluation:
+    def evaluation(self, f: Function, name: str = "f") -> Evaluation:
         """Evaluate a function of the points."""
-        return Evaluation(f, self.points, self.pool, vectorized=self.vectorized, caller=self.caller)
+        return Evaluation(
+            f, self.points, self.pool, vectorized=self.vectorized, caller=self.caller, name=name
+        )
 
     def read(
-        self, given: Any, moves: Moves, outputs: int, form: tuple[int, ...], name: str
+        self,
+        given: Any,
+        moves: Moves,
+        outputs: int,
+        form: tuple[int, ...],
+        name: str,
+        layout: Layout = "denominator",
     ) -> Claimed:
-        """Return a derivative whose value at one point has the shape `form`.
+        """Return a derivative whose value at one point has the shape `form` in its layout.
 
         The rounding in what a callable returns is measured; in an array it cannot be, and is
         taken to be a few units in the last place of the largest entry.
         """
         if callable(given):
-            evaluation = self.evaluation(given)
+            evaluation = self.evaluation(given, name)
             self._require_form(evaluation.out, form, name)
             noise = rounding_noise(evaluation.explore, self.points.flat, moves.owner)
-            return Claimed(
-                self._entrywise(evaluation.base, outputs, form),
-                self._entrywise(noise, outputs, form),
-            )
+            value, rounding = evaluation.base, noise
+        else:
+            value = self._array(given, form, name).reshape(self.points.size, -1)
+            largest = np.abs(value).max(axis=1, keepdims=True, initial=0).astype(float)
+            rounding = np.broadcast_to(8 * precision(value.dtype) * largest, value.shape)
+        columns = self._columns(form, layout)
+        return Claimed(
+            value[:, columns].reshape(self.points.size, outputs, -1),
+            rounding[:, columns].reshape(self.points.size, outputs, -1),
+        )
+
+    def _array(self, given: Any, form: tuple[int, ...], name: str) -> Array:
         array = np.asarray(given)
         lead = len(self.points.batch)
         self._require_form(array.shape[lead:], form, name)
@@ -89,17 +106,12 @@ class Reader:
                 f"{self.caller} needs a {name} for each point of the batch {self.points.batch}; "
                 f"got shape {array.shape}"
             )
-        value = self._entrywise(array, outputs, form)
-        largest = np.abs(value).max(axis=(1, 2), keepdims=True, initial=0)
-        rounding = 8 * precision(value.dtype) * largest.astype(float)
-        return Claimed(value, np.broadcast_to(rounding, value.shape))
+        return array
 
-    def _entrywise(self, values: Array, outputs: int, form: tuple[int, ...]) -> Array:
-        """Bring values to (points, outputs, entries); transpose matrices in numerator layout."""
-        size = self.points.size
-        if form == self.points.shape[::-1] != self.points.shape:
-            values = np.swapaxes(values.reshape(size, *form), -1, -2)
-        return values.reshape(size, outputs, self.points.flat.shape[1])
+    def _columns(self, form: tuple[int, ...], layout: Layout) -> Array:
+        """Return where the entries of a flattened derivative stand, in denominator layout."""
+        places = np.arange(math.prod(form)).reshape(form)
+        return (places.T if layout == "numerator" else places).ravel()
 
     def _require_form(self, got: tuple[int, ...], form: tuple[int, ...], name: str) -> None:
         if got != form:
@@ -111,10 +123,10 @@ class Reader:
 
 def in_layout(shape: tuple[int, ...], layout: Layout, caller: str) -> tuple[int, ...]:
     """Return the shape of a gradient in a layout: that of x, or as a row or a transpose."""
+    if layout not in ("denominator", "numerator"):
+        raise ValueError(f"{caller} knows the layouts denominator, numerator; got {layout!r}")
     if layout == "denominator" or not shape:
         return shape
-    if layout != "numerator":
-        raise ValueError(f"{caller} knows the layouts denominator, numerator; got {layout!r}")
     if len(shape) > 2:
         raise ValueError(
             f"{caller} has no numerator layout for an argument of shape {shape}: pass the "

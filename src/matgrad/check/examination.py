@@ -91,14 +91,15 @@ def examine_hessian(slopes: Claim, bends: Claim, rng: np.random.Generator) -> Ex
 
 
 def _confirmed(claim: Claim, probes: Probes, chosen: Array, found: Findings) -> Findings:
-    """Measure accused directions again with other steps, and acquit where that does not accuse."""
-    accused = np.any(found.wrong, axis=(1, 2))
-    if not accused.any():
+    """Measure suspect directions again with other steps, and keep what is found both times."""
+    suspect = np.any(found.wrong | found.kinked, axis=(1, 2))
+    if not suspect.any():
         return found
-    again = findings(remainders(claim, probes, chosen[accused], AGAIN))
-    acquitted = np.zeros(found.error.shape, dtype=bool)
-    acquitted[accused] = ~again.wrong
-    return found.acquit(acquitted)
+    again = findings(remainders(claim, probes, chosen[suspect], AGAIN))
+    wrong, kinked = found.wrong, found.kinked
+    wrong[suspect] &= again.wrong
+    kinked[suspect] &= again.kinked
+    return found.keeping(wrong, kinked)
 
 
 def _skew(claim: Claim) -> Array:
@@ -128,10 +129,9 @@ def _rate(found: Findings) -> Array:
 
 def _median(rates: Array) -> Array:
     """Return the median over directions and outputs, NaN where there is nothing."""
-    rows = np.moveaxis(rates, 1, 0).reshape(rates.shape[1], -1)
-    return np.array(
-        [np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in rows]
-    )
+    rows = np.sort(np.moveaxis(rates, 1, 0).reshape(rates.shape[1], -1), axis=1)  # NaN last
+    middle = np.maximum(np.isfinite(rows).sum(axis=1) - 1, 0) // 2
+    return np.take_along_axis(rows, middle[:, None], axis=1)[:, 0]
 
 
 def _order(found: Findings) -> Array:

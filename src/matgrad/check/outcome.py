@@ -65,18 +65,17 @@ class GradientCheck:
     ) -> "GradientCheck":
         """Describe what an examination found."""
         points, out = claim.evaluation.points, claim.evaluation.out
-        evidence = [_evidence(claim, found, terms, point) for point in range(points.size)]
-        wrong = found.verdict == WRONG
-        causes = [
-            str(cause) or (diagnose(e) if bad else "")
-            for e, bad, cause in zip(evidence, wrong, found.cause, strict=True)
-        ]
-        differing = [e.differing() for e in evidence]
+        form = out + points.shape
+        differing = np.zeros((points.size, *form), dtype=bool)
+        causes = [str(cause) for cause in found.cause]
+        for point in map(int, np.flatnonzero(found.verdict == WRONG)):
+            evidence = _evidence(claim, found, terms, point)
+            differing[point] = evidence.differing()
+            causes[point] = causes[point] or diagnose(evidence)
 
         def batched(values: Array, *form: int) -> Array:
             return np.reshape(values, points.batch + form)
 
-        form = out + points.shape
         return cls(
             claim.evaluation.caller,
             expected,
@@ -88,7 +87,7 @@ class GradientCheck:
             batched(claim.derivative, *form),
             batched(found.measured, *form),
             batched(found.uncertainty, *form),
-            batched(np.array(differing), *form),
+            batched(differing, *form),
             batched(np.array(causes)),
             found.step.reshape(-1, *points.batch),
             found.remainder.reshape(*found.remainder.shape[:2], *points.batch),

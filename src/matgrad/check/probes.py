@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matgrad.differences.moves import Moves
-from matgrad.differences.points import Array, Points
+from matgrad.differences.points import Array, Points, typical_size
 
 RANDOM = 6
 ENTRIES = 4096  # single entries are probed up to so many in the whole batch, and always up to 16
@@ -37,7 +37,7 @@ class Probes:
         kinds = [np.arange(RANDOM) % 2 == 0, *(np.full(len(g), g is lines[0]) for g in lines)]
         size = rng.uniform(0.5, 1, members.shape) * rng.choice([-1.0, 1.0], members.shape)
         x = points.flat.astype(float)
-        typical = np.sqrt(np.mean(x**2, axis=1, keepdims=True))
+        typical = typical_size(x)
         typical = np.where(typical > 0, typical, 1.0)
         magnitude = np.abs(x[:, moves.first])
         magnitude = np.where(magnitude > 0, magnitude, typical)

@@ -73,9 +73,10 @@ class Findings:
         """The agreement relative to the slope: a larger error would have shown."""
         return _ratio(self.agreement, self.scale)
 
-    def acquit(self, chosen: Array) -> "Findings":
-        """Drop accusations."""
-        return replace(self, error=np.where(chosen, 0.0, self.error))
+    def keeping(self, wrong: Array, kinked: Array) -> "Findings":
+        """Keep errors and jumps of the slope where they are confirmed."""
+        error = np.where(wrong | kinked, self.error, 0.0)
+        return replace(self, error=error, jump=np.where(kinked, self.jump, 0.0))
 
 
 def _ratio(part: Array, whole: Array) -> Array:

@@ -39,8 +39,7 @@ class Block:
         if offset.dtype.kind == "c":
             goal = goal.astype(np.result_type(x.dtype, np.complex64))
         else:
-            lower, upper = self.room.lower.T[self.entries], self.room.upper.T[self.entries]
-            goal = np.clip(goal, lower, upper).astype(x.dtype)
+            goal = self.room.clip(goal.T, self.entries).astype(x.dtype).T
         stack = np.repeat(x[np.newaxis], self.size, axis=0).astype(goal.dtype, copy=False)
         stack[self.rows, :, self.entries] = goal
         wide = np.result_type(goal.dtype, np.float64)

@@ -105,9 +105,16 @@ class Evaluation:
     """
 
     def __init__(
-        self, f: Function, points: Points, pool: Pool, *, vectorized: bool, caller: str
+        self,
+        f: Function,
+        points: Points,
+        pool: Pool,
+        *,
+        vectorized: bool,
+        caller: str,
+        name: str = "f",
     ) -> None:
-        self.points, self.caller, self.count = points, caller, 0
+        self.points, self.caller, self.name, self.count = points, caller, name, 0
         self._pool, self._vectorized = pool, vectorized
         self._f = f
         self._values: tuple[int, ...] | None = None
@@ -129,7 +136,7 @@ class Evaluation:
         if bad.any():
             k, point, output = (int(i) for i in np.argwhere(bad)[0])
             raise EvaluationError(
-                f"{self.caller} needs finite values; f is {values[k, point, output]} at "
+                f"{self.caller} needs finite values; {self.name} is {values[k, point, output]} at "
                 f"{self.points.name(point, stack[k, point])}"
             )
         return values
@@ -189,7 +196,7 @@ class Evaluation:
         where = self.points.name(point, stack[k, point])
         if self._vectorized and self.points.size > 1:
             where = f"a stack of all {self.points.size} points, the first of them {where}"
-        return EvaluationError(f"{self.caller}: f {failure.sentence}, at {where}")
+        return EvaluationError(f"{self.caller}: {self.name} {failure.sentence}, at {where}")
 
     def _culprit(self, stack: Array) -> int:
         """Return the first row of the stack on which f raises alone, found by halving."""

@@ -54,7 +54,7 @@ def jacobian(
         "2-point" evaluates once an entry and has an error of order h, "3-point" twice with
         order h², "cs" once with a complex step, for an `f` that is analytic and written for
         complex arrays, without error. "adaptive" extrapolates to h = 0 over as many steps as it
-        takes, about 15 evaluations an entry, from the scale of x down to that of f.
+        takes, 10 to 40 evaluations an entry, from the scale of x down to that of f.
     step : array_like, optional
         The absolute step, broadcast to the shape of `x`; its sign is the side that "2-point"
         prefers. For "adaptive" it is the largest one. By default eps^(1/2) for "2-point",

@@ -81,6 +81,14 @@ def _real(array: Array, caller: str) -> Array:
     return array
 
 
+def typical_size(x: Array) -> Array:
+    """Return the root mean square of each row (points, 1), safe from over- and underflow."""
+    largest = np.abs(x.astype(float)).max(axis=1, keepdims=True, initial=0)
+    relative = x / np.where(largest > 0, largest, 1.0)
+    size: Array = largest * np.sqrt(np.mean(relative**2, axis=1, keepdims=True))
+    return size
+
+
 def precision(*dtypes: np.dtype[Any]) -> float:
     """Return the largest machine epsilon among the floating dtypes, else that of float64."""
     return max(float(np.finfo(d).eps) if d.kind in "fc" else 2.0**-52 for d in dtypes)

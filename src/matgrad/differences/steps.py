@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from matgrad.differences.points import Array, Points
+from matgrad.differences.points import Array, Points, typical_size
 
 Method = Literal["2-point", "3-point", "cs", "adaptive"]
 Structure = Literal["affine", "quadratic"]
@@ -34,9 +34,22 @@ class Room:
         if outside.any():
             point = int(outside.any(axis=1).argmax())
             raise ValueError(f"{caller} needs x within its bounds; got {points.name(point)}")
-        if (lower == upper).any():
+        lower, upper = _inwards(lower, upper, points.flat.dtype)
+        if (lower >= upper).any():
             raise ValueError(f"{caller} needs bounds that leave room; got lower = upper somewhere")
         return cls(points.flat - lower, upper - points.flat, lower, upper)
+
+    def clip(self, goal: Array, entries: Array) -> Array:
+        """Bring values (points, entries) of some entries within the bounds."""
+        return np.clip(goal, self.lower[:, entries], self.upper[:, entries])
+
+
+def _inwards(lower: Array, upper: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Round bounds to the dtype of x, so that what is rounded to it stays within them."""
+    low, high = lower.astype(dtype), upper.astype(dtype)
+    low = np.where(low < lower, np.nextafter(low, dtype.type(np.inf)), low)
+    high = np.where(high > upper, np.nextafter(high, dtype.type(-np.inf)), high)
+    return low.astype(float), high.astype(float)
 
 
 def _pair(bounds: Any, caller: str) -> tuple[Any, Any]:
@@ -60,8 +73,7 @@ def default_steps(x: Array, method: Method, structure: Structure | None, precisi
 
 def _exact_steps(x: Array) -> Array:
     """Return powers of two as large as the entries of the point: nothing is truncated."""
-    typical = np.sqrt(np.mean(np.square(x, dtype=float), axis=1, keepdims=True))
-    scale = np.maximum(np.abs(x), typical)
+    scale = np.maximum(np.abs(x), typical_size(x))
     return _power_of_two(np.where(scale > 0, scale, 1.0))
 
 

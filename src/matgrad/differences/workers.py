@@ -73,7 +73,7 @@ def _require_pickles(f: object, workers: int, caller: str) -> None:
         pickle.dumps(f)
     except Exception as error:
         raise TypeError(
-            f"{caller} with workers={workers} sends f to other processes, and this one does not "
+            f"{caller} with workers={workers} sends functions to other processes, and one does not "
             f"pickle ({error}); define it at the top of a module, or pass a ThreadPoolExecutor"
         ) from error
 

@@ -1,0 +1,61 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+import matgrad
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(4)
+
+
+def log_det(X: Any) -> Any:
+    return np.linalg.slogdet(X)[1]
+
+
+def inverse_transposed(X: Any) -> Any:
+    return np.swapaxes(np.linalg.inv(X), -1, -2)
+
+
+def test_numerator_layout_is_the_transpose() -> None:
+    X, B = rng().normal(size=(2, 2, 3))
+
+    def f(X: Any) -> Any:
+        return np.sum(X * B, axis=(-1, -2))
+
+    def check(gradient: Any, layout: Any) -> Any:
+        return matgrad.check_gradient(f, gradient, X, ndim=2, layout=layout)
+
+    assert check(lambda X: B.T + 0 * np.swapaxes(X, -1, -2), "numerator").ok
+    assert check(B, "denominator").ok
+    with pytest.raises(
+        ValueError, match=r"shape \(2, 3\) at each point; got \(3, 2\); that is the"
+    ):
+        check(B.T, "denominator")
+
+
+def test_numerator_layout_of_square_matrices_is_the_transpose_too() -> None:
+    X = rng().normal(size=(5, 3, 3))
+
+    def verdicts(gradient: Any, layout: Any) -> set[str]:
+        check = matgrad.check_gradient(log_det, gradient, X, ndim=2, layout=layout, rng=0)
+        return set(check.verdict)
+
+    assert verdicts(np.linalg.inv, "numerator") == {"right"}
+    assert verdicts(inverse_transposed, "numerator") == {"wrong"}
+
+
+def test_numerator_layout_of_a_vector_is_a_row() -> None:
+    x = rng().normal(size=(5, 3))
+    check = matgrad.check_gradient(
+        lambda x: (x * x).sum(-1), lambda x: 2 * x[..., None, :], x, ndim=1, layout="numerator"
+    )
+    assert check.ok.all()
+
+
+def test_gradients_may_be_arrays() -> None:
+    x = rng().normal(size=(4, 3))
+    assert matgrad.check_gradient(lambda x: np.exp(x).sum(-1), np.exp(x), x, ndim=1).ok.all()
+    with pytest.raises(ValueError, match=r"needs a gradient of shape \(3,\) at each point"):
+        matgrad.check_gradient(lambda x: np.exp(x).sum(-1), x[0], x, ndim=1)

@@ -1,9 +1,10 @@
 """Closed-form matrix derivatives: exact, batched, in compiled code."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from matgrad import layout
-from matgrad.check import GradientCheck, check_gradient, check_hessian
 from matgrad.configuration import __version__, get_num_threads, set_num_threads, show_config
-from matgrad.differences import jacobian
 from matgrad.expression import Expression, parse
 from matgrad.linalg import (
     adjugate,
@@ -17,6 +18,10 @@ from matgrad.linalg import (
     trace,
     trace_product,
 )
+
+if TYPE_CHECKING:
+    from matgrad.check import GradientCheck, check_gradient, check_hessian
+    from matgrad.differences import jacobian
 
 __all__ = [
     "Expression",
@@ -41,3 +46,18 @@ __all__ = [
     "trace",
     "trace_product",
 ]
+
+# Imported on first use, since they bring multiprocessing and numpy.random along: half of what
+# `import matgrad` would cost beyond NumPy.
+_ON_FIRST_USE = {
+    "GradientCheck": "matgrad.check",
+    "check_gradient": "matgrad.check",
+    "check_hessian": "matgrad.check",
+    "jacobian": "matgrad.differences",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module 'matgrad' has no attribute {name!r}")
+    return getattr(import_module(_ON_FIRST_USE[name]), name)

@@ -12,6 +12,9 @@ from tests.linalg.judges import (
     conditioned_tolerance,
     det_bound,
     exact_det_and_adjugate,
+    normwise_error,
+    relative_error,
+    unit_roundoff,
 )
 from tests.linalg.samples import Array, graded, of_rank
 
@@ -60,3 +63,31 @@ def test_inverse_is_off_by_the_condition_at_most(kernels: ModuleType, n: int) ->
     tolerance = conditioned_tolerance(X / scales.mT, exact) * np.linalg.norm(exact, axis=(-2, -1))
     for got in (kernels.inv(X), kernels.slogdet_and_gradient(X)[2].mT):
         assert_close(scales * got, exact, tolerance[:, None, None])
+
+
+@pytest.mark.parametrize("noise", [0, 1e-12])
+def test_typical_adjugate_of_a_singular_matrix_is_off_by_a_few_roundings(
+    kernels: ModuleType, rng: np.random.Generator, noise: float
+) -> None:
+    X = rng.normal(size=(50, 6, 6))
+    X[:, :, 3] = X[:, :, [0, 1, 2, 4, 5]] @ rng.normal(size=5)
+    X += noise * rng.normal(size=X.shape)
+    exact = [exact_det_and_adjugate(x)[1] for x in X]
+    errors = [normwise_error(*pair) for pair in zip(kernels.adjugate(X), exact, strict=True)]
+    assert np.median(errors) <= 10 * unit_roundoff(np.float64)
+
+
+def test_typical_errors_are_those_of_lapack(kernels: ModuleType, rng: np.random.Generator) -> None:
+    X = rng.normal(size=(50, 8, 8))
+    exact = [exact_det_and_adjugate(x) for x in X]
+    dets, inverses = [det for det, _ in exact], [adjugate / det for det, adjugate in exact]
+
+    def typical(det: Array, inverse: Array) -> tuple[float, float]:
+        det_errors = [relative_error(*pair) for pair in zip(det, dets, strict=True)]
+        inverse_errors = [normwise_error(*pair) for pair in zip(inverse, inverses, strict=True)]
+        return float(np.median(det_errors)), float(np.median(inverse_errors))
+
+    ours = typical(kernels.det(X), kernels.inv(X))
+    lapack = typical(np.linalg.det(X), np.linalg.inv(X))
+    assert ours[0] <= 2 * lapack[0]
+    assert ours[1] <= 2 * lapack[1]

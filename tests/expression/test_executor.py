@@ -89,6 +89,20 @@ def test_a_product_of_a_batch_and_one_matrix_is_that_of_numpy(
     np.testing.assert_allclose(result, np.matmul(A, B), rtol=1e-13)
 
 
+@pytest.mark.parametrize(
+    "sizes", [(4, 4, 1), (1, 4, 4), (4, 1, 4), (1, 4, 1), (4, 1, 1), (7, 3, 1), (9, 9, 1)]
+)
+@pytest.mark.parametrize("batches", [((2000,), (2000,)), ((50, 1), (60,)), ((1,), (2000,))])
+def test_small_vectors_in_large_batches_are_multiplied_as_numpy_does(
+    sizes: tuple[int, int, int], batches: tuple[tuple[int, ...], ...]
+) -> None:
+    rng = np.random.default_rng(3)
+    A, B = rng.normal(size=(*batches[0], *sizes[:2])), rng.normal(size=(*batches[1], *sizes[1:]))
+    for left, right in ((A, B), (B.mT, A.mT)):
+        (result,) = run([("product", (0, 1), (2,))], [2], left, right)
+        np.testing.assert_allclose(result, np.matmul(left, right), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("n", [2, 6])
 @pytest.mark.parametrize("batches", [((), ()), ((), (5,)), ((5,), ()), ((5,), (5,)), ((), (2, 3))])
 def test_a_solve_broadcasts_either_side(n: int, batches: tuple[tuple[int, ...], ...]) -> None:

@@ -85,11 +85,9 @@ def _step(instruction: Instruction, dtype: np.dtype[Any], owners: set[Register])
 
 
 def _plain(instruction: Instruction, function: Callable[..., Array]) -> Step:
-    operands, (result,), last_uses = (
-        instruction.operands,
-        instruction.results,
-        instruction.last_uses,
-    )
+    """Return the step of an operation with one result."""
+    operands, last_uses = instruction.operands, instruction.last_uses
+    (result,) = instruction.results
 
     def step(registers: Registers) -> None:
         registers[result] = function(*[registers[register] for register in operands])
@@ -100,11 +98,9 @@ def _plain(instruction: Instruction, function: Callable[..., Array]) -> Step:
 
 
 def _several(instruction: Instruction, function: Callable[[Array], Sequence[Array]]) -> Step:
-    (operand,), results, last_uses = (
-        instruction.operands,
-        instruction.results,
-        instruction.last_uses,
-    )
+    """Return the step of an operation with several results."""
+    results, last_uses = instruction.results, instruction.last_uses
+    (operand,) = instruction.operands
 
     def step(registers: Registers) -> None:
         for register, result in zip(results, function(registers[operand]), strict=True):

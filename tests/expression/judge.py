@@ -135,7 +135,8 @@ class Judge:
 
     def distrust(self, A: Array) -> None:
         """Note by how much errors in a matrix may grow in its inverse."""
-        self.largest = max(self.largest, float(np.linalg.cond(A)))
+        if np.all(np.isfinite(A)):
+            self.largest = max(self.largest, float(np.linalg.cond(A)))
 
     def constant(self, node: Constant) -> Array:
         """Return a constant, whose dimensions must be written out."""

@@ -17,7 +17,6 @@ SUPPORTED = ("float32", "float64", "complex64", "complex128")
 # How many axes a kind has behind those of the batch.
 CORE_AXES = {Kind.SCALAR: 0, Kind.COLUMN: 1, Kind.ROW: 2, Kind.MATRIX: 2}
 
-
 # Numbers of Python, which leave the dtype of arrays alone, as they do in NumPy.
 WEAK: Mapping[type, complex] = {bool: 1.0, int: 1.0, float: 1.0, complex: 1j}
 
@@ -106,7 +105,7 @@ class _Check:
 
     def floating(self, array: Given) -> np.dtype[Any]:
         """Return the dtype in which an array is computed with."""
-        dtype = np.dtype(np.float64) if array.dtype.kind in "bui" else array.dtype
+        dtype = np.dtype(np.float64) if array.dtype.kind in {"b", "i", "u"} else array.dtype
         if dtype.name not in SUPPORTED:
             raise TypeError(
                 f"{self.subject}: {array.name} has dtype {dtype}; "

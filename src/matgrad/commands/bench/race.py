@@ -17,6 +17,9 @@ from matgrad.commands.bench.processes import Process
 
 LEAST_ROUNDS = 5
 
+PATIENCE = 5.0
+"""The seconds of calls after which a process takes no more turns at a case."""
+
 Tell = Callable[[str], None]
 
 
@@ -144,6 +147,7 @@ def _take_turns(processes: dict[str, Process], seconds: float) -> dict[str, floa
     rounds = 0
     while rounds < LEAST_ROUNDS or time.monotonic() < end:
         for name, process in processes.items():
-            turns[name].append(process.time())
+            if sum(turns[name]) < PATIENCE:
+                turns[name].append(process.time())
         rounds += 1
     return {name: median(times) for name, times in turns.items()}

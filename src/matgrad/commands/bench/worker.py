@@ -75,12 +75,13 @@ class Worker:
             return {}
         array = self.implementation.array or np.asarray
         arguments = [array(matrices) for matrices in case.arguments()]
-        outputs = self._finished(function, *arguments)
+        call = partial(function, *arguments)
+        outputs = self._waiting(call)()
         results = outputs if isinstance(outputs, tuple) else (outputs,)
         answer = {"error": case.error(tuple(map(np.asarray, results)))}
         if self.implementation.takes_out and case.bytes >= LARGE:
-            function = partial(function, out=outputs)
-        self._be_about(partial(self._finished, function, *arguments))
+            call = partial(call, out=outputs)
+        self._be_about(self._waiting(call))
         return answer
 
     def probe(self, name: str, dtype: str, threads: int) -> Answer:
@@ -97,13 +98,13 @@ class Worker:
         self._fall_asleep()
         return seconds
 
-    def _finished(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        outputs = function(*arguments)
-        return self.implementation.wait(outputs) if self.implementation.wait else outputs
+    def _waiting(self, call: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a call that ends when its results are there, with no layer more than it needs."""
+        wait = self.implementation.wait
+        return (lambda: wait(call())) if wait else call
 
     def _be_about(self, call: Callable[[], object]) -> None:
         self._call, self._calls = call, 1
-        call()
         while timeit(call, number=self._calls) < SLICE:
             self._calls *= 2
 

@@ -11,9 +11,7 @@ from matgrad.__main__ import main
 from matgrad.commands.bench import case_of
 from matgrad.commands.bench.machine import all_cores, last_level_cache
 
-from .bench.conftest import StandIn, stand_in
-
-__all__ = ["stand_in"]
+from .conftest import StandIn
 
 QUICK = ["bench", "--sizes", "2,5", "--seconds", "0", "--peers"]
 

@@ -9,7 +9,7 @@ from matgrad.commands.bench.cases import Case
 from matgrad.commands.bench.machine import cores
 from matgrad.commands.bench.processes import START, Process
 
-from .conftest import StandIn
+from ..conftest import StandIn
 
 CASE = Case("det", 3, "float64", 10)
 

@@ -8,7 +8,7 @@ from matgrad.commands.bench.machine import cores
 from matgrad.commands.bench.processes import Process
 from matgrad.commands.bench.race import LEAST_ROUNDS, Race, Result
 
-from .conftest import StandIn
+from ..conftest import StandIn
 
 CASE = Case("det", 3, "float64", 1000)
 

@@ -45,7 +45,7 @@ class Process:
 
     def __init__(self, name: str, cores: Sequence[int]) -> None:
         self.name = name
-        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - close() does
+        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (close)
         self._process = subprocess.Popen(
             [sys.executable, "-c", START.format(name=name, cores=list(cores))],
             stdin=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """Implementations that take turns, each in a process of its own on the same cores.
 
-Turn about (A B A B ...), drifts of the machine's speed hit all alike; the median of the turns of
-each is what counts. The machine's own peaks are measured in the same turns.
+When turns alternate (A B A B ...), drifts of the machine's speed hit all alike; the median of the
+turns of each is what counts. The machine's own peaks are measured in the same rounds.
 """
 
 import time
@@ -17,7 +17,7 @@ from matgrad.commands.bench.processes import Process
 
 LEAST_ROUNDS = 5
 
-PATIENCE = 5.0
+PATIENCE = 3.0
 """The seconds of calls after which a process takes no more turns at a case."""
 
 Tell = Callable[[str], None]

@@ -131,6 +131,18 @@ def test_bounds_are_not_left_by_rounding_to_float32(method: Any) -> None:
     np.testing.assert_allclose(J, 2 * x, atol=1e-2)
 
 
+def test_steps_that_bounds_shorten_are_told_and_count_in_the_error() -> None:
+    _, info = matgrad.jacobian(
+        lambda x: np.exp(x).sum(axis=-1),
+        np.ones(2),
+        ndim=1,
+        bounds=([1 - 1e-12, 0], [1 + 1e-12, 2]),
+        full_output=True,
+    )
+    np.testing.assert_allclose(info.step, [1e-12, 6e-6], rtol=0.02)
+    assert info.error[0] > 1e3 * info.error[1]
+
+
 def test_one_sided_steps_at_a_bound_keep_second_order() -> None:
     x = np.array([0.0, 1.0])
     J = matgrad.jacobian(lambda x: np.exp(x).sum(axis=-1), x, ndim=1, bounds=(0, 1))
@@ -196,6 +208,9 @@ def test_scipy_pattern_gives_a_scipy_jacobian() -> None:
     J = matgrad.jacobian(np.sin, x, ndim=1, sparsity=diags_array(np.ones(30)))
     assert isinstance(J, csr_array)
     np.testing.assert_allclose(J.toarray(), np.diag(np.cos(x)), atol=1e-9)
+    nothing = matgrad.jacobian(np.zeros_like, x, ndim=1, sparsity=csr_array((30, 30)))
+    assert nothing.shape == (30, 30)
+    assert nothing.nnz == 0
 
 
 def test_affine_functions_are_exact_with_long_steps() -> None:

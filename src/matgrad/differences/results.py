@@ -89,7 +89,8 @@ class Assembly:
     ) -> Any:
         from scipy.sparse import csr_array
 
-        rows, columns, data = [], [], []
+        rows, columns = [np.zeros(0, dtype=int)], [np.zeros(0, dtype=int)]
+        data = [np.zeros(0, dtype=dtype)]
         for block, values in parts:
             assert block.pairs is not None  # a sparse result comes from a pattern
             rows.append(block.pairs[1])

@@ -15,6 +15,7 @@ from matgrad.differences.evaluation import Evaluation
 from matgrad.differences.points import Array
 from matgrad.differences.steps import forward_steps, parabola_steps
 
+ROUNDING = 6  # standard deviations of rounding in a difference of two or three values
 Offsets = Callable[[Array, Array, Array], Sequence[Array]]
 
 
@@ -53,8 +54,16 @@ SCHEMES = {
 }
 
 
-def quotient(block: Block, evaluation: Evaluation, scheme: Scheme, step: Array) -> Array:
-    """Return the derivatives measured with the steps (moves, points)."""
+@dataclass(frozen=True)
+class Quotient:
+    """Measured derivatives, and the longest distance that each was measured over."""
+
+    derivative: Array
+    width: Array
+
+
+def quotient(block: Block, evaluation: Evaluation, scheme: Scheme, step: Array) -> Quotient:
+    """Measure the derivatives with the steps (moves, points)."""
     down, up = block.nearest_bounds()
     values, moved = [], []
     for offset in scheme.offsets(step, down, up):
@@ -67,23 +76,29 @@ def quotient(block: Block, evaluation: Evaluation, scheme: Scheme, step: Array) 
             f"{evaluation.caller} with method='cs' needs a function that stays complex for complex "
             f"x; f returned {values[0].dtype}"
         )
-    return scheme.derivative(block.base(evaluation.base), values, moved)
+    derivative = scheme.derivative(block.base(evaluation.base), values, moved)
+    return Quotient(derivative, np.abs(moved).max(axis=0))
 
 
 def quotient_error(
-    block: Block, evaluation: Evaluation, scheme: Scheme, step: Array, measured: Array, noise: Array
+    block: Block,
+    evaluation: Evaluation,
+    scheme: Scheme,
+    step: Array,
+    measured: Quotient,
+    noise: Array,
 ) -> Array:
-    """Estimate the error of `measured`: truncation from steps half as long, and rounding.
+    """Estimate the error of a quotient: truncation from steps half as long, and rounding.
 
     It costs as many evaluations again.
     """
     halved = quotient(block, evaluation, scheme, step / 2)
-    truncation = np.abs(measured - halved) / (1 - 0.5**scheme.order)
+    truncation = np.abs(measured.derivative - halved.derivative) / (1 - 0.5**scheme.order)
     if scheme is SCHEMES["cs"]:
-        rounding = 8 * np.finfo(measured.dtype).eps * np.abs(measured)
+        unit = float(np.finfo(measured.derivative.dtype).eps)
+        error: Array = truncation + 8 * unit * np.abs(measured.derivative)
     else:
-        rounding = 4 * block.base(noise) / block.along(np.abs(step))
-    error: Array = truncation + rounding
+        error = truncation + block.base(ROUNDING * noise) / measured.width
     return error
 
 

@@ -10,7 +10,7 @@ from matgrad.differences.evaluation import Evaluation
 from matgrad.differences.extrapolation import COLUMNS, extrapolate
 from matgrad.differences.moves import Moves, Pattern
 from matgrad.differences.noise import rounding_noise
-from matgrad.differences.points import Array
+from matgrad.differences.points import Array, precision
 from matgrad.differences.progress import Report
 from matgrad.differences.results import Measured
 from matgrad.differences.schemes import SCHEMES, quotient, quotient_error
@@ -49,11 +49,11 @@ class Sweep:
             best = extrapolate(block, self.evaluation, step, noise)
             return Measured(block, best.derivative, best.error, best.step)
         scheme = SCHEMES[self.method]
-        derivative = quotient(block, self.evaluation, scheme, step)
+        measured = quotient(block, self.evaluation, scheme, step)
         if not self.judged:
-            return Measured(block, derivative)
-        error = quotient_error(block, self.evaluation, scheme, step, derivative, noise)
-        return Measured(block, derivative, error, block.along(np.abs(step)))
+            return Measured(block, measured.derivative)
+        error = quotient_error(block, self.evaluation, scheme, step, measured, noise)
+        return Measured(block, measured.derivative, error, measured.width)
 
     def _noise(self) -> Array:
         """Return the rounding (points, outputs) in f; no method without an error needs it."""
@@ -62,8 +62,10 @@ class Sweep:
         if self.method == "cs" or not (self.judged or self.method == "adaptive"):
             return np.zeros(self.evaluation.base.shape)
         nearest = np.minimum(self.room.down, self.room.up)
-        x = self.evaluation.points.flat
-        return rounding_noise(self.evaluation.explore, x, self.moves.owner, nearest)
+        x, base = self.evaluation.points.flat, self.evaluation.base
+        noise = rounding_noise(self.evaluation.explore, x, self.moves.owner, nearest)
+        least: Array = precision(base.dtype) * np.abs(base) / 2
+        return np.maximum(noise, least)
 
     def _rows(self, max_bytes: int) -> int:
         """Return how many rows of a stack fit: each a copy of x, its guard, and its values."""

@@ -22,12 +22,14 @@ from matgrad.linalg import (
 if TYPE_CHECKING:
     from matgrad.check import GradientCheck, check_gradient, check_hessian
     from matgrad.differences import jacobian
+    from matgrad.formulas import catalog
 
 __all__ = [
     "Expression",
     "GradientCheck",
     "__version__",
     "adjugate",
+    "catalog",
     "check_gradient",
     "check_hessian",
     "det",
@@ -51,6 +53,7 @@ __all__ = [
 # `import matgrad` would cost beyond NumPy.
 _ON_FIRST_USE = {
     "GradientCheck": "matgrad.check",
+    "catalog": "matgrad.formulas",
     "check_gradient": "matgrad.check",
     "check_hessian": "matgrad.check",
     "jacobian": "matgrad.differences",

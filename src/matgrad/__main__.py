@@ -11,14 +11,19 @@ from types import FrameType
 from typing import NoReturn
 
 import matgrad
-from matgrad.commands import bench, check, gradient
+from matgrad.commands import bench, check, gradient, listing, showing
 from matgrad.commands.errors import UsageError
 from matgrad.streaming import FileError
 
 EXAMPLES = """\
 examples:
+  matgrad list logdet
+      list the formulas with a word in them
+  matgrad show quadratic-trace
+      show a formula: statement, shapes, conditions, both layouts, sources
   matgrad check
-      compare every native function with NumPy and with finite differences
+      compare every native function with NumPy and with finite differences,
+      and every formula with differences
   matgrad gradient "det(X)" X=batch.npy --out gradient.npy --value value.npy
       write the gradient of det at every matrix of a file, however large
   matgrad bench --operation det --sizes 3,8,32
@@ -90,7 +95,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"matgrad {matgrad.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (check, gradient, bench):
+    for verb in (listing, showing, check, gradient, bench):
         verb.add_parser(verbs)
     return parser
 

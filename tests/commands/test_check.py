@@ -10,6 +10,7 @@ from matgrad.__main__ import main
 from matgrad.commands import check
 from matgrad.commands.check import DTYPES, SIZES, central_differences, measure
 from matgrad.commands.natives import NATIVES, Native
+from matgrad.formulas import Catalog, catalog
 
 Array = npt.NDArray[Any]
 Mutant = Callable[[Array], Array]
@@ -139,6 +140,7 @@ def test_the_check_prints_a_row_for_each_case(
     cases = [[f.name, str(n), dtype] for f in NATIVES for n in (1, 6) for dtype in DTYPES]
     assert rows == cases
     assert "all 40 rows right" in out
+    assert f"all {len(catalog)} formulas right" in out
     assert err == ""
 
 
@@ -170,6 +172,27 @@ def test_only_the_functions_named_are_checked(
     assert lines == ["inv", "inv", "trace", "trace"]
 
 
-def test_an_unknown_function_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "determinant"]) == 2
-    assert "unknown function 'determinant'; known are trace, " in capsys.readouterr().err
+def test_an_unknown_function_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "trace_prodct"]) == 2
+    assert "unknown function 'trace_prodct'; the nearest are trace_product, " in (
+        capsys.readouterr().err
+    )
+
+
+def test_functions_and_formulas_are_checked_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(check, "SIZES", (2,))
+    assert main(["check", "trace-product", "inv"]) == 0
+    out = capsys.readouterr().out
+    assert "all 2 rows right" in out
+    assert "all 1 formulas right" in out
+
+
+def test_a_wrong_formula_fails_the_check_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = catalog["trace-product"].as_printed()
+    monkeypatch.setattr(check, "catalog", Catalog([printed]))
+    assert main(["check", printed.id]) == 1
+    assert "FAILED: trace-product, as printed: WRONG, off by" in capsys.readouterr().out

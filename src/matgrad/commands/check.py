@@ -1,22 +1,26 @@
-"""`matgrad check`: every native function against NumPy and against differences."""
+"""`matgrad check`: native functions against NumPy, these and all formulas against differences."""
 
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from matgrad.commands.errors import UsageError
+from matgrad.commands.formula_table import show_comparisons
 from matgrad.commands.natives import NATIVES, Arrays, Native, Slope
 from matgrad.commands.results import Error, Row
 from matgrad.commands.table import show
+from matgrad.formulas import Comparison, Formula, catalog
 
 Array = npt.NDArray[Any]
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 16, 33, 64)
 DTYPES = ("float32", "float64")
+SEED = 0
 
 NOTES = """\
 Each function runs on random matrices of each size n in float32 and float64.
@@ -26,6 +30,11 @@ A row of the table shows, in units of the dtype's roundoff u,
             the function in float64;
   limit     the part of what rounding may cause that these errors take at most,
 and the nanoseconds that one matrix takes, in matgrad and in NumPy.
+
+The derivative of each formula of the catalog is compared with complex steps of
+its value where that has a complex derivative, else with central differences; a
+row shows the error relative to the largest entry, and the part of what is
+allowed.
 The exit code is 1 if an error is larger than rounding may cause.
 """
 
@@ -34,28 +43,50 @@ def add_parser(verbs: Any) -> None:
     """Declare the verb and its options."""
     parser = verbs.add_parser(
         "check",
-        help="compare every native function with NumPy and with finite differences",
-        description="Compare native functions with NumPy and with finite differences.",
+        help="compare native functions and formulas with NumPy and with differences",
+        description="Compare native functions with NumPy, these and formulas with differences.",
         epilog=NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="functions to check; all if none")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="functions, or ids of formulas, to check; all if none",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the verb; return the exit code."""
-    natives = _chosen(options.names)
-    rows = show(_rows(natives), total=len(natives) * len(SIZES) * len(DTYPES))
-    return 0 if all(row.ok for row in rows) else 1
+    natives, formulas = _chosen(options.names)
+    right = True
+    if natives:
+        rows = show(_rows(natives), total=len(natives) * len(SIZES) * len(DTYPES))
+        right = all(row.ok for row in rows)
+    if formulas:
+        comparisons = show_comparisons(_comparisons(formulas), total=len(formulas))
+        right = right and all(comparison.ok for comparison in comparisons)
+    return 0 if right else 1
 
 
-def _chosen(names: Sequence[str]) -> list[Native]:
+def _chosen(names: Sequence[str]) -> tuple[list[Native], list[Formula]]:
+    """Return the native functions and the formulas of these names; all if there are none."""
     known = {native.name: native for native in NATIVES}
     for name in names:
-        if name not in known:
-            raise UsageError(f"unknown function {name!r}; known are {', '.join(known)}")
-    return [known[name] for name in names] or list(NATIVES)
+        if name not in known and name not in catalog:
+            near = get_close_matches(name, [*known, *catalog], n=3, cutoff=0.4)
+            hint = f"the nearest are {', '.join(near)}" if near else "`matgrad list` lists formulas"
+            raise UsageError(f"unknown function {name!r}; {hint}")
+    if not names:
+        return list(NATIVES), list(catalog.values())
+    natives = [known[name] for name in names if name in known]
+    return natives, [catalog[name] for name in names if name not in known]
+
+
+def _comparisons(formulas: Sequence[Formula]) -> Iterator[Comparison]:
+    for formula in formulas:
+        yield formula.check(np.random.default_rng(SEED))
 
 
 def _rows(natives: Sequence[Native]) -> Iterator[Row]:

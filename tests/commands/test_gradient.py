@@ -1,10 +1,11 @@
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
+from matgrad import catalog
 from matgrad.__main__ import main
 from matgrad.commands import gradient
 from matgrad.commands.gradient import byte_count
@@ -57,6 +58,43 @@ def test_no_matrices_and_empty_matrices_are_as_good_as_others(shape: tuple[int, 
     assert main(["gradient", "det(X)", *arguments]) == 0
     assert np.load("gradient.npy").shape == shape
     assert np.array_equal(np.load("value.npy"), np.ones(shape[:-2]))
+
+
+GRADIENTS = [id for id, formula in catalog.items() if formula.kind == "gradient"]
+
+
+@pytest.mark.parametrize("id", GRADIENTS)
+def test_the_gradient_of_a_formula_is_written_block_by_block(id: str) -> None:
+    arrays: dict[str, Any] = catalog[id].sample(np.random.default_rng(0), (5,))
+    for name, array in arrays.items():
+        np.save(f"{name}.npy", array)
+    files = [f"{name}={name}.npy" for name in arrays]
+    outputs = ["--out", "gradient_.npy", "--value", "value_.npy", "--block-bytes", "3kB"]
+    assert main(["gradient", id, *files, *outputs]) == 0
+    value, gradient = catalog[id].value_and_gradient(**arrays)
+    np.testing.assert_allclose(np.load("value_.npy"), value, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(np.load("gradient_.npy"), gradient, rtol=1e-10, atol=1e-10)
+
+
+def test_constants_of_a_formula_broadcast() -> None:
+    x, A = draw(6, 3), draw(3, 3)
+    np.save("x.npy", x)
+    np.save("A.npy", A)
+    assert main(["gradient", "quadratic-form", "x=x.npy", "A=A.npy", "--out", "G.npy"]) == 0
+    np.testing.assert_allclose(np.load("G.npy"), x @ (A + A.T), rtol=1e-12)
+
+
+def test_a_formula_of_another_kind_has_no_gradient(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gradient", "trace-cyclic", "A=A.npy", "--out", "G.npy"]) == 2
+    assert "trace-cyclic has no gradient; it is of kind identity" in capsys.readouterr().err
+
+
+def test_vectors_of_other_lengths_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("x.npy", draw(6, 3))
+    np.save("A.npy", draw(2, 2))
+    assert main(["gradient", "quadratic-form", "x=x.npy", "A=A.npy", "--out", "G.npy"]) == 2
+    message = "quadratic-form needs x (..., n), A (..., n, n); got x (6, 3), A (2, 2)"
+    assert message in capsys.readouterr().err
 
 
 def test_an_input_is_only_read() -> None:

@@ -32,26 +32,30 @@ class Batch:
         """Check that the arrays suit the function."""
         _check_axes(function, sources)
         dtype = np.result_type(*(_working_dtype(name, X) for name, X in sources.items()))
-        return cls(function, sources, _batch_shape(sources), dtype)
+        return cls(function, sources, _batch_shape(function, sources), dtype)
 
     @property
     def gradient_shape(self) -> tuple[int, ...]:
         """The shape of the gradients together."""
-        return self.shape + self.sources["X"].shape[-2:]
+        return self.shape + _core(self.function, self.function.wrt, self.sources)
 
     def points_within(self, block_bytes: int) -> int:
         """Return how many points of the batch, one at the least, fit into this much memory.
 
         A point costs its matrices as they are in the file and again as the kernels want them,
-        its results, and twice its largest matrix for a kernel's work space, as each of several
-        threads may have some. Beside the points stand the constants and the work on one group.
+        its results, and some times its largest matrix for what is computed in between: twice for a
+        kernel's work space, as each of several threads may have some. Beside the points stand the
+        constants and the work on one group.
         """
-        entries = [prod(source.shape[-2:]) for source in self.sources.values()]
-        beside = 2 * GROUP_BYTES * max(entries)
-        point = self.dtype.itemsize * (1 + prod(self.gradient_shape[-2:]) + 2 * max(entries))
-        for source, count in zip(self.sources.values(), entries, strict=True):
-            matrix = count * (source.dtype.itemsize + self.dtype.itemsize)
-            if len(source.shape) == 2:
+        cores = {name: _core(self.function, name, self.sources) for name in self.sources}
+        entries = {name: prod(core) for name, core in cores.items()}
+        largest = max(entries.values())
+        beside = 2 * GROUP_BYTES * largest
+        results = 1 + entries[self.function.wrt]
+        point = self.dtype.itemsize * (results + self.function.work * largest)
+        for name, source in self.sources.items():
+            matrix = entries[name] * (source.dtype.itemsize + self.dtype.itemsize)
+            if source.shape == cores[name]:
                 beside += matrix
             else:
                 point += matrix
@@ -59,19 +63,21 @@ class Batch:
 
     def value_and_gradient(self, box: Box) -> tuple[Array, Array]:
         """Return the values and the gradients in a box of the batch."""
-        arrays = {name: self._block(source, box) for name, source in self.sources.items()}
+        arrays = {name: self._block(name, box) for name in self.sources}
         with np.errstate(all="ignore"):
             value, gradient = self.function.value_and_gradient(**arrays)
         points = tuple(map(len, box))
         return (
             np.broadcast_to(value, points),
-            np.broadcast_to(gradient, points + self.gradient_shape[-2:]),
+            np.broadcast_to(gradient, points + self.gradient_shape[len(self.shape) :]),
         )
 
-    def _block(self, source: Source, box: Box) -> Array:
+    def _block(self, name: str, box: Box) -> Array:
         """Return a variable's part of the box, as the kernels want it."""
-        rows, columns = map(range, source.shape[-2:])
-        block = source.block((*broadcast_box(box, source.shape[:-2]), rows, columns))
+        source = self.sources[name]
+        core = _core(self.function, name, self.sources)
+        batch = source.shape[: len(source.shape) - len(core)]
+        block = source.block((*broadcast_box(box, batch), *map(range, core)))
         return np.require(block, self.dtype, ["C", "A"])
 
 
@@ -80,18 +86,28 @@ def _check_axes(function: Function, sources: Mapping[str, Source]) -> None:
     lengths: dict[str, int] = {}
     for name, axes in function.axes.items():
         shape = sources[name].shape
-        if len(shape) < 2 or any(
+        if len(shape) < len(axes) or any(
             lengths.setdefault(axis, length) != length
-            for axis, length in zip(axes, shape[-2:], strict=True)
+            for axis, length in zip(axes, _core(function, name, sources), strict=True)
         ):
-            needed = ", ".join(f"{n} (..., {', '.join(a)})" for n, a in function.axes.items())
+            needed = ", ".join(f"{n} ({', '.join(('...', *a))})" for n, a in function.axes.items())
             raise UsageError(f"{function.text} needs {needed}; got {_shapes(sources)}")
 
 
-def _batch_shape(sources: Mapping[str, Source]) -> tuple[int, ...]:
+def _core(function: Function, name: str, sources: Mapping[str, Source]) -> tuple[int, ...]:
+    """Return the shape of one point of a variable."""
+    shape = sources[name].shape
+    return shape[len(shape) - len(function.axes[name]) :]
+
+
+def _batch_shape(function: Function, sources: Mapping[str, Source]) -> tuple[int, ...]:
     """Return the shape of the batch that all leading axes broadcast to."""
+    leading = (
+        source.shape[: len(source.shape) - len(function.axes[name])]
+        for name, source in sources.items()
+    )
     try:
-        return np.broadcast_shapes(*(source.shape[:-2] for source in sources.values()))
+        return np.broadcast_shapes(*leading)
     except ValueError as error:
         raise UsageError(f"the leading axes do not broadcast: {_shapes(sources)}") from error
 

@@ -1,7 +1,7 @@
-"""The functions of a matrix X that the command line knows, by their text.
+"""The scalar functions that the command line knows: some by their text, the catalog's by id.
 
-A small table in place of the language: whatever parses a text has to give the same three things,
-the variables with their axes, and the value with its gradient on arrays.
+Whatever the function, a batch asks for the same things: the variables with their axes, and the
+value with its gradient on arrays.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,49 +13,72 @@ import numpy.typing as npt
 
 from matgrad import linalg
 from matgrad.commands.errors import UsageError
+from matgrad.formulas import Formula, catalog
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Function:
-    """A scalar function of a matrix X and of constant matrices.
+    """A scalar function of a variable and of constants.
 
     Attributes
     ----------
     text
-        The function as it is written, without white space.
+        The function as it is written, without white space, or the id of a formula.
     axes
-        The names of the lengths of each variable's two axes: {"X": ("n", "n")}.
+        The names of the lengths of each variable's axes: {"X": ("n", "n")}.
     value_and_gradient
         Takes the variables by name, batches that broadcast, and returns the value and the
-        gradient by X in denominator layout (the shape of X), which may have to be broadcast.
+        gradient in denominator layout (the shape of the variable), which may have to be broadcast.
+    wrt
+        The variable.
+    work
+        How many arrays of the size of the largest variable are held meanwhile.
     """
 
     text: str
-    axes: Mapping[str, tuple[str, str]]
+    axes: Mapping[str, tuple[str, ...]]
     value_and_gradient: Callable[..., tuple[Array, Array]]
+    wrt: str = "X"
+    work: int = 2
 
 
 def find(text: str) -> Function:
-    """Return the function with this text, white space aside.
+    """Return the function with this text, white space aside, or the formula with this id.
 
     Raises
     ------
     UsageError
-        If there is none.
+        If there is none, or the formula has no gradient.
 
     Examples
     --------
     >>> from matgrad.commands.functions import find
     >>> find("tr( A * X )").text
     'tr(A*X)'
+    >>> find("quadratic-form").axes
+    {'x': ('n',), 'A': ('n', 'n')}
     """
+    if text.strip() in catalog:
+        return _of_formula(catalog[text.strip()])
     for function in FUNCTIONS:
         if function.text == "".join(text.split()):
             return function
     known = ", ".join(function.text for function in FUNCTIONS)
-    raise UsageError(f"unknown function {text!r}; known are {known}")
+    raise UsageError(f"unknown function {text!r}; known are {known}, and the ids in `matgrad list`")
+
+
+def _of_formula(formula: Formula) -> Function:
+    if formula.kind != "gradient":
+        raise UsageError(f"{formula.id} has no gradient; it is of kind {formula.kind}")
+    return Function(
+        formula.id,
+        {name: tuple(map(str, shape)) for name, shape in formula.shapes.items()},
+        formula.value_and_gradient,
+        formula.wrt,
+        sum(1 for each in (formula.value, formula.derivative) for _ in each.walk()),
+    )
 
 
 def _det(X: Array) -> tuple[Array, Array]:

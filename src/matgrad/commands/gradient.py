@@ -21,12 +21,14 @@ examples:
   matgrad gradient "det(X)" X=batch.npy --out gradient.npy
   matgrad gradient "logdet(X)" X=data.npz:sigma --out G.npy --value f.npy
   matgrad gradient "tr(X*A*X'*Q)" X=X.npy A=A.npy Q=Q.npy --out G.npy
+  matgrad gradient quadratic-form x=x.npy A=A.npy --out G.npy
 
 The files hold arrays of shape (..., n, n): batches of matrices, whose leading
-axes broadcast. The gradient is by X, in denominator layout: it has the shape
-of X. float32 stays float32; whole numbers become float64. The files are read
-and written in blocks, and the outputs appear together when all is done, or
-not at all.
+axes broadcast; of vectors, (..., n). The gradient is by X, or by the variable
+that `matgrad show ID` names, in denominator layout: it has the shape of that.
+float32 stays float32; whole numbers become float64. The files are read and
+written in blocks, and the outputs appear together when all is done, or not at
+all.
 """
 
 
@@ -35,14 +37,14 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "gradient",
         help="write the gradient of a function at every matrix of a file",
-        description="Write the gradient of FUNCTION by X at every matrix of a file.",
+        description="Write the gradient of FUNCTION at every point of a file.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "function",
         metavar="FUNCTION",
-        help="one of det(X), logdet(X), tr(X), tr(A*X), tr(X*A*X'*Q)",
+        help="one of det(X), logdet(X), tr(X), tr(A*X), tr(X*A*X'*Q), or the id of a formula",
     )
     parser.add_argument(
         "variables",

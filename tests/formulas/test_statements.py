@@ -59,5 +59,9 @@ def test_latex_is_balanced(formula: Formula) -> None:
     assert formula._repr_latex_() == f"${latex(formula, 'denominator')}$"
 
 
+def test_increments_are_written_with_an_upright_d() -> None:
+    assert latex(catalog["differential-multiple"], "denominator").endswith(r"\alpha \mathrm{d}X")
+
+
 def test_the_numerator_layout_of_the_lecture_is_written_as_there() -> None:
     assert text(catalog["quadratic-trace"], "numerator").endswith("= A*X'*Q + A'*X'*Q'")

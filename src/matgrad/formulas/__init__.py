@@ -3,6 +3,7 @@
 from matgrad.formulas.collection import CHAPTERS, Catalog, catalog
 from matgrad.formulas.comparison import Comparison
 from matgrad.formulas.conditions import Condition
-from matgrad.formulas.formula import Erratum, Formula
+from matgrad.formulas.erratum import Erratum
+from matgrad.formulas.formula import Formula
 
 __all__ = ["CHAPTERS", "Catalog", "Comparison", "Condition", "Erratum", "Formula", "catalog"]

@@ -1,7 +1,8 @@
 """Determinants: lecture-a, section 6; the Matrix Cookbook, section 2.1 (equations 46 to 58)."""
 
 from matgrad.formulas.conditions import full_column_rank, invertible
-from matgrad.formulas.formula import Erratum, Formula
+from matgrad.formulas.erratum import Erratum
+from matgrad.formulas.formula import Formula
 
 FORMULAS = (
     Formula(
@@ -68,6 +69,13 @@ FORMULAS = (
         conditions=(invertible("A*X*B"),),
         sources=("cookbook:51",),
         sizes={"n": 2, "m": 4, "k": 3},
+        erratum=Erratum(
+            "cookbook:51",
+            "det(AXB) X^-T, without a condition",
+            "det(AXB) A'(AXB)^-T B'",
+            "the printed form holds for square A, X and B only",
+            "det(A*X*B)*inv(X)'",
+        ),
     ),
     Formula(
         "determinant-quadratic-square",

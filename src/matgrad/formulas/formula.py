@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from matgrad.formulas.conditions import Condition, required
+from matgrad.formulas.erratum import Erratum
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,29 +26,6 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["gradient", "jacobian", "hessian", "differential", "identity"]
 Convention: TypeAlias = Literal["independent", "symmetric", "free"]
 Names: TypeAlias = str | tuple[str, ...]
-
-
-class Erratum(NamedTuple):
-    """What a source prints, what is right, and why.
-
-    Parameters
-    ----------
-    source : str
-        Where it is printed.
-    printed, right : str
-        Both forms, in the notation of the source.
-    why : str
-        What is wrong.
-    derivative : str
-        The printed derivative as an expression, in the layout in which the formula declares its
-        own, so that it can be shown to fail.
-    """
-
-    source: str
-    printed: str
-    right: str
-    why: str
-    derivative: str
 
 
 class Formula:
@@ -243,11 +221,12 @@ class Formula:
     ) -> "tuple[NDArray[Any], NDArray[Any]]":
         """Return what `value_and_gradient` does, of arrays in a mapping."""
         from matgrad.expression.evaluation import evaluate
+        from matgrad.formulas.orientation import laid_out
 
         self._refuse(arrays, self.variables, verify)
         with self._named_errors():
             value, derivative, *_ = evaluate(self._expressions, arrays, self._models)
-            return value, self._laid_out(self._over_batch(derivative, arrays), layout)
+            return value, laid_out(self, self._over_batch(derivative, arrays), layout)
 
     def sample(
         self, rng: "np.random.Generator", batch: tuple[int, ...] = (), **dims: int
@@ -414,20 +393,3 @@ class Formula:
             return derivative
         shape = np.broadcast_shapes(derivative.shape, np.shape(arrays[self.wrt]))
         return derivative if shape == derivative.shape else np.broadcast_to(derivative, shape)
-
-    def _laid_out(self, derivative: "NDArray[Any]", layout: "Layout") -> "NDArray[Any]":
-        from matgrad.expression.binding import CORE_AXES
-        from matgrad.layout import convert
-
-        source: Layout = "denominator"
-        out_ndim = 0
-        if self.kind in ("differential", "identity"):
-            if layout != "denominator":
-                raise ValueError(f"{layout} is for derivatives; the formula is of kind {self.kind}")
-            return derivative
-        if self.kind != "gradient":
-            source, out_ndim = "numerator", 1
-        in_ndim = CORE_AXES[self.parse(self.wrt).kind]
-        if in_ndim == 0 and self.kind == "hessian":
-            return derivative
-        return convert(derivative, source, layout, out_ndim=out_ndim, in_ndim=in_ndim)

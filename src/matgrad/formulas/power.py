@@ -1,7 +1,8 @@
 """Powers and quotients: the Matrix Cookbook, section 2.4.3 (equations 91 to 95)."""
 
 from matgrad.formulas.conditions import nonzero
-from matgrad.formulas.formula import Erratum, Formula
+from matgrad.formulas.erratum import Erratum
+from matgrad.formulas.formula import Formula
 
 FORMULAS = (
     Formula(

@@ -56,6 +56,9 @@ def latex(formula: "Formula", layout: Written) -> str:
         value = rf"\left({value}\right)"
     wrt = formula.parse(formula.wrt).latex() if formula.wrt else ""
     derivative = in_layout(formula, layout).latex()
+    for name, increment in formula.increments.items():
+        upright = rf"\mathrm{{d}}{formula.parse(name).latex()}"
+        derivative = derivative.replace(increment.latex(), upright)
     return LATEX[formula.kind].format(value=value, wrt=wrt, derivative=derivative)
 
 

@@ -6,7 +6,8 @@ of the Frobenius inner product is another matrix: the symmetric part of the unst
 """
 
 from matgrad.formulas.conditions import invertible
-from matgrad.formulas.formula import Erratum, Formula
+from matgrad.formulas.erratum import Erratum
+from matgrad.formulas.formula import Formula
 
 TWO_CONVENTIONS = "it is the derivative by the free entries, not the Frobenius gradient"
 

@@ -1,7 +1,8 @@
 """Traces: lecture-a, sections 2 to 5; the Matrix Cookbook, section 2.5 (equations 99 to 127)."""
 
 from matgrad.formulas.conditions import invertible
-from matgrad.formulas.formula import Erratum, Formula
+from matgrad.formulas.erratum import Erratum
+from matgrad.formulas.formula import Formula
 
 FIRST_ORDER = (
     Formula(

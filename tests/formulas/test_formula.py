@@ -67,14 +67,23 @@ def test_a_wrong_shape_is_told_with_formula_and_variable() -> None:
 def test_a_violated_condition_is_told_on_request() -> None:
     X = np.stack([np.eye(2), np.ones((2, 2))])
     formula = catalog["determinant-invertible"]
-    with pytest.raises(ValueError, match=r"needs X to be invertible; it is not at \(1,\) of the"):
+    with pytest.raises(
+        ValueError,
+        match=r"determinant-invertible: X is expected to be invertible; it is not at \(1,\) of the",
+    ):
         formula.differentiate(X=X, verify=True)
     with np.errstate(invalid="ignore"):
         assert np.isnan(formula.differentiate(X=X)[1]).all()
 
 
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_what_is_not_finite_meets_no_condition(entry: float) -> None:
+    with pytest.raises(ValueError, match="log-determinant: X is expected to be invertible"):
+        catalog["log-determinant"].evaluate(X=np.full((2, 2), entry), verify=True)
+
+
 def test_a_structure_is_a_condition() -> None:
-    with pytest.raises(ValueError, match="needs W to be symmetric"):
+    with pytest.raises(ValueError, match="weighted-distance: W is expected to be symmetric"):
         catalog["weighted-distance"].evaluate(x=[1, 2], s=[0, 0], W=[[1, 2], [3, 4]], verify=True)
 
 

@@ -14,7 +14,9 @@ from matgrad.formulas.statements import has_layouts, in_layout, latex, text, tra
     ("id", "statement"),
     [
         ("trace-product", "d tr(A*X) / dX = A'"),
-        ("cubic-vector-function", "d (x*x'*x) / dx = x'*x*I + 2*x*x'"),
+        ("cubic-vector-function", "d x*x'*x / dx = x'*x*I + 2*x*x'"),
+        ("squared-frobenius-distance", "d norm(X - A)^2 / dX = 2*(X - A)"),
+        ("quadratic-function", "d (x'*A*x + b'*x) / dx = (A + A')*x + b"),
         ("quadratic-form-hessian", "d^2 x'*A*x / dx^2 = A + A'"),
         ("differential-product", "d(X*Y) = dX*Y + X*dY"),
         ("trace-cyclic", "tr(A*B) = tr(B*A)"),

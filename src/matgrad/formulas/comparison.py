@@ -1,9 +1,9 @@
 """A declared derivative beside differences of the value.
 
-The value is a function on a curve t -> X + tE; its slope at 0 is what the derivative says about the
-direction E. Where the value is analytic, the slope is the imaginary part at t = ih over h, exact to
-rounding because nothing is subtracted (Squire and Trapp, SIAM Review 40, 1998); elsewhere it is a
-central difference, extrapolated once (Richardson).
+The value is a function on a curve t -> X + t E; its slope at 0 is what the derivative says about
+the direction E. Where the value is analytic, the slope is the imaginary part at t = ih over h,
+exact to rounding because nothing is subtracted (Squire and Trapp, SIAM Review 40, 1998); elsewhere
+it is a central difference, extrapolated once (Richardson).
 """
 
 from collections.abc import Callable, Mapping

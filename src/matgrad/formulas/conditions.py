@@ -37,10 +37,13 @@ class Condition(NamedTuple):
     margin: Callable[[Array], Array]
 
     def margins(self, formula: "Formula", arrays: Mapping[str, ArrayLike]) -> Array:
-        """Return the margins on arrays for the variables of a formula."""
+        """Return the margins on arrays for the variables, NaN where a value is not finite."""
         expression = formula.parse(self.subject)
         values = expression.evaluate(**{name: arrays[name] for name in expression.variables})
-        return np.asarray(self.margin(np.asarray(values)))
+        axes = tuple(range(-len(expression.shape), 0))
+        finite = np.isfinite(values).all(axis=axes, keepdims=True)
+        margins = self.margin(np.where(finite, values, 0))
+        return np.where(finite.all(axis=axes), margins, np.nan)
 
     def verify(self, formula: "Formula", arrays: Mapping[str, ArrayLike]) -> None:
         """Raise ValueError unless the condition holds everywhere."""
@@ -48,9 +51,7 @@ class Condition(NamedTuple):
         if not np.all(holds):
             place = tuple(int(index) for index in np.argwhere(~holds)[0])
             where = f" at {place} of the batch" if place else ""
-            raise ValueError(
-                f"{formula.id} needs {self.subject} to be {self.property}; it is not{where}"
-            )
+            raise ValueError(f"{self.subject} is expected to be {self.property}; it is not{where}")
 
     def __str__(self) -> str:
         return f"{self.subject} is {self.property}"

@@ -374,8 +374,9 @@ class Formula:
             if name not in wanted:
                 raise TypeError(f"{self.id} has no variable {name}; it takes {listed}")
         if verify:
-            for condition in self.requirements():
-                condition.verify(self, arrays)
+            with self._named_errors():
+                for condition in self.requirements():
+                    condition.verify(self, arrays)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ LATEX = {
 }
 TEXT = {
     "gradient": "d {value} / d{wrt} = {derivative}",
-    "jacobian": "d ({value}) / d{wrt} = {derivative}",
+    "jacobian": "d {value} / d{wrt} = {derivative}",
     "hessian": "d^2 {value} / d{wrt}^2 = {derivative}",
     "differential": "d({value}) = {derivative}",
     "identity": "{value} = {derivative}",
@@ -37,8 +37,8 @@ def text(formula: "Formula", layout: Written) -> str:
     'd tr(A*X) / dX = A'
     """
     derivative = in_layout(formula, layout)
-    template = TEXT[formula.kind]
-    return template.format(value=formula.value, wrt=formula.wrt, derivative=derivative)
+    value = f"({formula.value})" if _needs_parentheses(formula) else formula.value
+    return TEXT[formula.kind].format(value=value, wrt=formula.wrt, derivative=derivative)
 
 
 def latex(formula: "Formula", layout: Written) -> str:
@@ -52,7 +52,7 @@ def latex(formula: "Formula", layout: Written) -> str:
     \frac{\partial}{\partial X} \operatorname{tr}\left(A X\right) = A^{\top}
     """
     value = formula.value.latex()
-    if formula.value.kind.value != "scalar" and formula.kind == "jacobian":
+    if _needs_parentheses(formula):
         value = rf"\left({value}\right)"
     wrt = formula.parse(formula.wrt).latex() if formula.wrt else ""
     derivative = in_layout(formula, layout).latex()
@@ -60,6 +60,14 @@ def latex(formula: "Formula", layout: Written) -> str:
         upright = rf"\mathrm{{d}}{formula.parse(name).latex()}"
         derivative = derivative.replace(increment.latex(), upright)
     return LATEX[formula.kind].format(value=value, wrt=wrt, derivative=derivative)
+
+
+def _needs_parentheses(formula: "Formula") -> bool:
+    """Return whether the sign of the derivative would stand before a part of the value only."""
+    from matgrad.expression.nodes import Negation, Quotient, Sum
+
+    derives = formula.kind in ("gradient", "jacobian", "hessian")
+    return derives and isinstance(formula.value, Sum | Negation | Quotient)
 
 
 def has_layouts(formula: "Formula") -> bool:

@@ -33,8 +33,9 @@ cdef extern from "Python.h" nogil:
     void PyEval_RestoreThread(PyThreadState *) noexcept
 
 cdef enum:
-    # Operations of a batch from which it pays to start threads and to give back the GIL.
-    PARALLEL = 100000
+    # Operations of a batch from which it pays to give back the GIL, and to start threads.
+    UNLOCKED = 100000
+    PARALLEL = 1000000
     # Parts a thread, handed out as threads come free: cores are not equally fast, or equally idle.
     PARTS = 8
 
@@ -74,7 +75,7 @@ cdef inline bint begin(
             PyErr_NoMemory()
         return False
     b.memory = <char *> allocated
-    if work * b.count > PARALLEL and PyGILState_Check():
+    if work * b.count > UNLOCKED and PyGILState_Check():
         b.python = PyEval_SaveThread()
     return True
 

@@ -11,15 +11,15 @@ what is to be raised: INVALID where a finite singular matrix has no inverse, OVE
 finite matrix has an infinite result.
 """
 
-from libc.math cimport fabs, isinf, isnan
+from libc.math cimport NAN, fabs, isinf, isnan
 from libc.stdint cimport int64_t
 
 from closed cimport closed_adjugate, closed_determinant, closed_inverse
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
     VD, VF, absolute, both, broadcast, complement, either, element, equal, greater, lane,
-    load_lanes, mask_bits, set_element, split_exponent, store_lanes, times_power_of_two, vd, vf,
-    width, zero_where,
+    load_lanes, mask_bits, maximum, select, set_element, split_exponent, store_lanes,
+    times_power_of_two, vd, vf, width, zero_where,
 )
 from pack cimport MOST_LANES, item_size, pack, read, read_matrix, real, unpack, unpack_permuted
 from plain cimport (
@@ -169,8 +169,8 @@ cdef inline int elimination_group(
         strange = either(strange, not_finite(a, n * pitch))
     multiply_lanes(last, &mantissa, &exponent)
     if mask_bits(strange):
-        status = redo_lanes(mask_bits(strange), careful_memory, asked, g, a, order,
-                            &mantissa, &exponent)
+        status = redo_lanes(mask_bits(strange), mask_bits(has_zero(pivots, n)), careful_memory,
+                            asked, g, a, order, &mantissa, &exponent)
     if lane is vd:
         status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
     else:
@@ -221,7 +221,8 @@ cdef inline int row_elimination(
         strange = either(strange, not_finite(a, n * pitch))
     multiply_lanes(last, &mantissa, &exponent)
     if mask_bits(strange):
-        status = redo_rows(careful_memory, asked, g, a, pitch, origin, &mantissa, &exponent)
+        status = redo_rows(mask_bits(has_zero(pivots, n)) != 0, careful_memory, asked, g, a, pitch,
+                           origin, &mantissa, &exponent)
     if lane is vd:
         status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
         if jordan:
@@ -247,14 +248,33 @@ cdef inline void write_rows(
 
 
 cdef inline lane unusual(const lane *pivots, Py_ssize_t n, bint gradient) noexcept nogil:
-    """Where a pivot before the last is tiny (if `gradient`, zero, too) or any is not finite."""
-    cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, small
+    """Where a pivot before the last is tiny (if `gradient`, zero, too) or any is not finite.
+
+    With a gradient, too, where pivots differ so much that their quotients may leave the range.
+    """
+    cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, small, size
     cdef lane tiny = broadcast(1e-270 if lane is vd else 1e-30, zero)
+    cdef lane apart = broadcast(1e-150 if lane is vd else 1e-15, zero)
+    cdef lane most = zero, least = broadcast(1e300 if lane is vd else 1e38, zero)
     cdef Py_ssize_t k
-    for k in range(n - 1):
-        small = greater(tiny, absolute(pivots[k]))
-        strange = either(strange, small if gradient else zero_where(equal(pivots[k], zero), small))
+    for k in range(n):
+        size = absolute(pivots[k])
+        most = maximum(size, most)
+        least = select(equal(size, zero), least, -maximum(-size, -least))
+        if k < n - 1:
+            small = greater(tiny, size)
+            strange = either(strange, small if gradient else zero_where(equal(size, zero), small))
+    if gradient:
+        strange = either(strange, greater(most * apart, least))
     return either(strange, not_finite(pivots, n))
+
+
+cdef inline lane has_zero(const lane *pivots, Py_ssize_t n) noexcept nogil:
+    cdef lane zero = broadcast(0.0, pivots[0]), found = zero
+    cdef Py_ssize_t k
+    for k in range(n):
+        found = either(found, equal(pivots[k], zero))
+    return found
 
 
 cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
@@ -289,7 +309,7 @@ cdef inline void scale(lane *x, Py_ssize_t count, lane mantissa, lane exponent) 
 # ---- the careful path ----------------------------------------------------------------------------
 
 cdef inline int redo_lanes(
-    unsigned int lanes, double *memory, const request *asked, group *g,
+    unsigned int lanes, unsigned int singular, double *memory, const request *asked, group *g,
     lane *a, lane *order, lane *mantissa, lane *exponent
 ) noexcept nogil:
     """Put the careful path's results where `elimination_group` left its own."""
@@ -300,7 +320,7 @@ cdef inline int redo_lanes(
     for w in range(g.count):
         if not lanes >> w & 1:
             continue
-        status |= factor_carefully(memory, asked, g, w, a[0], &value, &e)
+        status |= factor_carefully(singular >> w & 1, memory, asked, g, w, a[0], &value, &e)
         set_element(mantissa, w, value)
         set_element(exponent, w, e)
         for i in range(g.n if asked.gradient else 0):
@@ -311,14 +331,14 @@ cdef inline int redo_lanes(
 
 
 cdef inline int redo_rows(
-    double *memory, const request *asked, group *g,
+    bint singular, double *memory, const request *asked, group *g,
     lane *a, Py_ssize_t pitch, int *origin, lane *mantissa, lane *exponent
 ) noexcept nogil:
     """The same for `row_elimination`."""
     cdef const double *gradient = memory + g.n * g.n
     cdef Py_ssize_t i, j
     cdef double value, e
-    cdef int status = factor_carefully(memory, asked, g, 0, a[0], &value, &e)
+    cdef int status = factor_carefully(singular, memory, asked, g, 0, a[0], &value, &e)
     mantissa[0], exponent[0] = broadcast(value, a[0]), broadcast(e, a[0])
     for i in range(g.n if asked.gradient else 0):
         origin[i] = <int> i
@@ -328,10 +348,14 @@ cdef inline int redo_rows(
 
 
 cdef inline int factor_carefully(
-    double *memory, const request *asked, group *g, int w, lane like,
+    bint singular, double *memory, const request *asked, group *g, int w, lane like,
     double *mantissa, double *exponent
 ) noexcept nogil:
-    """Matrix w of the group by plain.pxd; memory holds the matrix, its gradient, and work space."""
+    """Matrix w of the group by plain.pxd; memory holds the matrix, its gradient, and work space.
+
+    A matrix in which a pivot was exactly zero stays `singular`, whatever rounding makes of it here:
+    det, slogdet and inv must agree.
+    """
     cdef Py_ssize_t n = g.n, i, j
     cdef double *x = memory
     cdef double *gradient = x + n * n
@@ -342,6 +366,12 @@ cdef inline int factor_carefully(
             x[i * n + j] = read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like)
     status = factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient, mantissa, &e)
     exponent[0] = <double> e
+    if singular and not isnan(mantissa[0]):
+        mantissa[0] = 0.0
+        if asked.gradient == GRADIENT_OF_LOGDET:
+            status = INVALID
+            for i in range(n * n):
+                gradient[i] = NAN
     if lane is vf:
         for i in range(n * n if asked.gradient else 0):
             if fabs(gradient[i]) >= limit(<float> 0) and not isinf(gradient[i]):

@@ -11,6 +11,8 @@ Rejected: `@cython.ufunc` (scalar ufuncs only); loops for the integer types (six
 and pairs of them still find float32).
 """
 
+import operator
+
 import numpy
 
 cimport numpy as cnp
@@ -38,8 +40,9 @@ instruction_set = MATGRAD_ISA.decode()
 watch_forks()
 
 
-def set_num_threads(int count):
+def set_num_threads(count):
     """Let the kernels use at most `count` threads; no more than OpenMP allows are used anyway."""
+    count = operator.index(count)
     if count < 1:
         raise ValueError(f"set_num_threads needs a count of 1 or more; got {count}")
     set_thread_limit(count)

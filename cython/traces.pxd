@@ -85,7 +85,8 @@ cdef inline void trace_product_real(
     cdef Py_ssize_t entries = dimensions[1] * dimensions[2]
     cdef int status = FINE, part
     cdef batch b
-    if not begin(&b, args, dimensions, steps, width(like), 2 * entries * sizeof(like), entries):
+    if not begin(&b, args, dimensions, steps, width(like), (2 * entries + 1) * sizeof(like),
+                 entries):
         return
     for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
                        schedule="dynamic"):
@@ -118,7 +119,7 @@ cdef inline void quadratic_real(
     lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, bint gradient
 ) noexcept nogil:
     cdef Py_ssize_t n = dimensions[1], m = dimensions[2]
-    cdef Py_ssize_t vectors = 4 * n * m + m * m + n * n
+    cdef Py_ssize_t vectors = 4 * n * m + m * m + n * n + 1     # one at least: an address
     cdef int status = FINE, part
     cdef bint large = n * m >= LARGE
     cdef batch b

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from matgrad import layout
 from matgrad.configuration import __version__, get_num_threads, set_num_threads, show_config
-from matgrad.expression import Expression, parse
 from matgrad.linalg import (
     adjugate,
     det,
@@ -22,6 +21,7 @@ from matgrad.linalg import (
 if TYPE_CHECKING:
     from matgrad.check import GradientCheck, check_gradient, check_hessian
     from matgrad.differences import jacobian
+    from matgrad.expression import Expression, parse
     from matgrad.formulas import catalog
 
 __all__ = [
@@ -49,14 +49,16 @@ __all__ = [
     "trace_product",
 ]
 
-# Imported on first use, since they bring multiprocessing and numpy.random along: half of what
-# `import matgrad` would cost beyond NumPy.
+# Imported on first use: with multiprocessing and numpy.random, which they bring along, they are most
+# of what `import matgrad` would cost beyond NumPy.
 _ON_FIRST_USE = {
+    "Expression": "matgrad.expression",
     "GradientCheck": "matgrad.check",
     "catalog": "matgrad.formulas",
     "check_gradient": "matgrad.check",
     "check_hessian": "matgrad.check",
     "jacobian": "matgrad.differences",
+    "parse": "matgrad.expression",
 }
 
 

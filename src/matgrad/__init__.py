@@ -49,7 +49,7 @@ __all__ = [
     "trace_product",
 ]
 
-# Imported on first use: with multiprocessing and numpy.random, which they bring along, they are most
+# Imported on first use: with multiprocessing and numpy.random, which they bring, they are most
 # of what `import matgrad` would cost beyond NumPy.
 _ON_FIRST_USE = {
     "Expression": "matgrad.expression",

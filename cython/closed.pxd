@@ -7,10 +7,11 @@ is free. One rounding error a minor is not enough: the sum over minors is twofol
 
 Twofold loses its 106 bits where terms cancel to less than 2^-48 of their size or leave the
 exponent range. Such lanes are done again from the equilibrated matrix in exact arithmetic
-(exact.pxd), so det is right to an ulp, for singular and tiny matrices, too. Known limit: n = 4 with
-rows scaled apart by more than about 2^500 can still come out as zero. The criterion bounds the sum of |terms| by the product of the rows' 1-norms. Rejected:
-LU (3e14 u at condition 1e15), plain cofactors (1e21 u), scaling every matrix beforehand
-(measurable at n = 2 and 3, needed once in a blue moon).
+(exact.pxd), so det is right to an ulp, for singular and tiny matrices, too. Known limit: n = 4
+with rows scaled apart by more than about 2^500 can still come out as zero. The criterion bounds
+the sum of |terms| by the product of the rows' 1-norms. Rejected: LU (3e14 u at condition 1e15),
+plain cofactors (1e21 u), scaling every matrix beforehand (measurable at n = 2 and 3, needed
+once in a blue moon).
 """
 
 from libc.math cimport NAN

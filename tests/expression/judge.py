@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 import scipy.special
 from numpy.typing import NDArray
 
@@ -60,6 +61,10 @@ FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     "logdet": lambda A: number(np.log(np.abs(np.linalg.det(A)))),
     "inv": np.linalg.inv,
     "adj": adjugate,
+    "expm": scipy.linalg.expm,
+    "sinm": scipy.linalg.sinm,
+    "cosm": scipy.linalg.cosm,
+    "conj": np.conj,
     "norm": lambda A: number(np.linalg.norm(A)),
     "norm1": lambda A: number(np.abs(A).sum()),
     "sum": lambda A: number(A.sum()),

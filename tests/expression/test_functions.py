@@ -8,7 +8,7 @@ from matgrad.expression.functions import FUNCTIONS
 
 def test_the_language_has_the_functions_of_its_design() -> None:
     assert " ".join(FUNCTIONS) == (
-        "tr det logdet inv adj norm norm1 sum diag kron vec "
+        "tr det logdet inv adj expm sinm cosm conj norm norm1 sum diag kron vec "
         "exp log sqrt sin cos tan tanh abs sign sigmoid softplus relu"
     )
 

@@ -36,6 +36,7 @@ def test_the_errata_of_the_sources_are_recorded() -> None:
         "lecture-a:6",
         "cookbook:51",
         "cookbook:92",
+        "cookbook:92",
         "cookbook:95",
         "cookbook:139",
         "cookbook:140",

@@ -109,6 +109,8 @@ _RECORDS = (
     Function("logdet", _square_to_scalar, r"\log\left|\det\left(#\right)\right|", "log|det(#)|"),
     Function("inv", _square_to_square, r"#^{-1}", "#⁻¹"),
     _named("adj", _square_to_square),
+    *(_named(name, _square_to_square) for name in ("expm", "sinm", "cosm")),
+    Function("conj", _same_shape, r"\overline{#}", "conj(#)"),
     Function("norm", _any_to_scalar, r"\left\lVert #\right\rVert", "‖#‖"),
     Function("norm1", _any_to_scalar, r"\left\lVert #\right\rVert_1", "‖#‖₁"),
     _named("sum", _any_to_scalar),

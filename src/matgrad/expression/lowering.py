@@ -146,6 +146,8 @@ class _Lowering:
         match function:
             case "det" | "logdet" | "inv" | "adj":
                 return b.of_matrix(OF_MATRIX[function], a)
+            case "expm" | "sinm" | "cosm":
+                return b.emit(function, (a,), rows, columns)
             case "norm" | "norm1":
                 return b.scalar(function, a)
             case "kron":

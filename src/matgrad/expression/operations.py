@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matgrad import linalg
 from matgrad.expression.functions import FUNCTIONS
+from matgrad.expression.matrix_functions import cosm, expm, sinm
 from matgrad.expression.program import Attribute
 
 Array: TypeAlias = NDArray[Any]
@@ -99,14 +100,20 @@ def _quadratic_trace(X: Array, A: Array, Q: Array) -> Array:
 
 
 def _matrix_power(A: Array, k: Array) -> Array:
-    """Return A^k for an exponent that is known only now."""
-    value = complex(k.item()) if k.size == 1 else complex(np.nan)
-    if value.imag or not value.real.is_integer():
-        raise ValueError(f"the exponent of a matrix power must be one integer; got {_brief(k)}")
-    exponent = int(value.real)
-    if exponent == 1:
-        return A.copy()
-    return np.linalg.matrix_power(A if exponent >= 0 else linalg.inv(A), abs(exponent))
+    """Return A^k for exponents that are known only now, each in all its places at once."""
+    exponents = np.unique(k)
+    for value in exponents:
+        if value.imag or not float(value.real).is_integer():
+            raise ValueError(f"the exponent of a matrix power must be an integer; got {value}")
+    batch = np.broadcast_shapes(A.shape[:-2], k.shape[:-2])
+    result = np.empty((*batch, *A.shape[-2:]), A.dtype)
+    everywhere, places = np.broadcast_to(A, result.shape), np.broadcast_to(k[..., 0, 0], batch)
+    for value in exponents:
+        here, exponent = places == value, int(value.real)
+        base = everywhere[here]
+        base = base if exponent >= 0 else linalg.inv(base)
+        result[here] = np.linalg.matrix_power(base, abs(exponent))
+    return result
 
 
 def _norm(A: Array) -> Array:
@@ -156,10 +163,6 @@ def _scalar(values: Any) -> Array:
     return np.asarray(values)[..., None, None]
 
 
-def _brief(array: Array) -> str:
-    return f"an array of shape {array.shape[:-2]}" if array.size != 1 else repr(array.item())
-
-
 CONSTANTS: Mapping[str, Callable[..., Array]] = {
     "identity": lambda dtype, n: np.eye(n, dtype=dtype),
     "fill": lambda dtype, value, rows, columns: np.full((rows, columns), value, dtype),
@@ -172,6 +175,7 @@ UFUNCS: Mapping[str, Callable[..., Array]] = {
     "divide": np.divide,
     "power": np.power,
     "negative": np.negative,
+    "conj": np.conjugate,
     **{
         name: function.elementwise
         for name, function in FUNCTIONS.items()
@@ -184,6 +188,9 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "product": _product,
     "solve": _solve,
     "matrix_power": _matrix_power,
+    "expm": expm,
+    "sinm": sinm,
+    "cosm": cosm,
     "trace": lambda A: _scalar(linalg.trace(A)),
     "trace_product": lambda A, B: _scalar(linalg.trace_product(A, B)),
     "quadratic_trace": _quadratic_trace,

@@ -18,7 +18,8 @@ negative              A                  -A
 add, subtract,        A, B               of elements; an operand with one row or one column is
 multiply, divide,                        repeated to the size of the other
 power
-exp, log, ...         A                  the elementwise functions of the language
+exp, log, ...         A                  the elementwise functions of the language, and conj
+expm, sinm, cosm      A                  functions of a square matrix
 trace                 A                  tr A
 trace_product         A, B               tr(A B)
 quadratic_trace       X, A, Q            tr(X A X' Q)

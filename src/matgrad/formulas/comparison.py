@@ -26,7 +26,7 @@ REAL_STEP = 2.0**-9
 ALLOWED = {"complex step": 1e-11, "differences": 1e-7, "both sides": 1e-11}
 
 # Functions that have no complex derivative.
-NOT_ANALYTIC = frozenset({"abs", "sign", "relu", "norm", "norm1"})
+NOT_ANALYTIC = frozenset({"abs", "conj", "sign", "relu", "norm", "norm1"})
 
 BATCH = (3,)
 

@@ -1,6 +1,6 @@
 """Determinants: lecture-a, section 6; the Matrix Cookbook, section 2.1 (equations 46 to 58)."""
 
-from matgrad.formulas.conditions import full_column_rank, invertible
+from matgrad.formulas.conditions import full_column_rank, invertible, whole
 from matgrad.formulas.erratum import Erratum
 from matgrad.formulas.formula import Formula
 
@@ -135,11 +135,12 @@ FORMULAS = (
     ),
     Formula(
         "determinant-power",
-        "Determinant of a power, here of X^3",
-        "det(X^3)",
+        "Determinant of a power",
+        "det(X^k)",
         "X",
-        "3*det(X^3)*inv(X)'",
-        conditions=(invertible("X"),),
+        "k*det(X^k)*inv(X)'",
+        conditions=(invertible("X"), whole("k")),
+        scalars="k",
         sources=("cookbook:58",),
     ),
 )

@@ -59,6 +59,8 @@ class Formula:
         What a source has wrong.
     sizes : mapping of str to int, optional
         Lengths that `sample` takes where its own would not meet the conditions.
+    complex : sequence of str, optional
+        Variables for which `sample` draws complex entries.
     **declarations : str or tuple of str
         Keywords of `matgrad.parse`, such as ``symmetric="A"``.
 
@@ -87,6 +89,7 @@ class Formula:
         convention: Convention = "independent",
         erratum: Erratum | None = None,
         sizes: Mapping[str, int] | None = None,
+        complex: Sequence[str] = (),
         **declarations: Names,
     ) -> None:
         self.id = id
@@ -98,6 +101,7 @@ class Formula:
         self.convention = convention
         self.erratum = erratum
         self.sizes = dict(sizes or {})
+        self.complex = frozenset(complex)
         self._texts = value, derivative
         self._declarations = {
             keyword: (names,) if isinstance(names, str) else names
@@ -295,6 +299,7 @@ class Formula:
             conditions=self.conditions,
             convention=self.convention,
             sizes=self.sizes,
+            complex=tuple(self.complex),
             **declarations,
         )
 

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 
 MISSING: Mapping[str, str] = {
-    "cookbook:45": "conjugate transposes are not in the language",
     "cookbook:67-68": "derivatives of eigenvalues and eigenvectors",
     "cookbook:89": "the printed erratum shows with complex numbers only",
-    "cookbook:128": "functions of a matrix, such as sin(X), are not in the language",
     "cookbook:133-137": "chain rules for any structure of a matrix",
     "cookbook:142-144": "diagonal and Toeplitz matrices",
     "cookbook:226-252, 570-571": "complex derivatives",
     "cookbook:391-396": "mixtures of Gaussians",
-    "cookbook:500-501": "the exponential of a matrix",
     "cookbook:555-569": "densities of Gaussians and their mixtures",
 }

@@ -122,6 +122,25 @@ DIFFERENTIALS = (
         sources=("cookbook:43",),
     ),
     Formula(
+        "differential-conjugate-transpose",
+        "Differential of a conjugate transpose",
+        "conj(X)'",
+        "X",
+        "conj(dX)'",
+        kind="differential",
+        complex=("X", "dX"),
+        sources=("cookbook:45",),
+    ),
+    Formula(
+        "differential-exponential-of-multiple",
+        "Differential of the exponential of a multiple of a matrix",
+        "expm(alpha*A)",
+        "alpha",
+        "dalpha*A*expm(alpha*A)",
+        kind="differential",
+        sources=("cookbook:500",),
+    ),
+    Formula(
         "differential-transpose",
         "Differential of a transpose",
         "X'",
@@ -378,15 +397,6 @@ ENTRIES = (
         "-inv(X)'*e*f'*inv(X)'",
         conditions=(invertible("X"), *ENTRY),
         sources=("lecture-b:1.6", "cookbook:60"),
-    ),
-    Formula(
-        "entry-of-power",
-        "Derivative of an entry of a power, here of X^3",
-        "e'*X^3*f",
-        "X",
-        "e*f'*(X^2)' + X'*e*f'*X' + (X^2)'*e*f'",
-        conditions=ENTRY,
-        sources=("cookbook:90",),
     ),
 )
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from matgrad.formulas.conditions import UNIT_COORDINATE, WHOLE
+
 if TYPE_CHECKING:
     from matgrad.formulas.formula import Formula
 
@@ -62,10 +64,14 @@ def _violations(
 def _arrays(
     formula: "Formula", rng: np.random.Generator, batch: tuple[int, ...], sizes: Mapping[str, int]
 ) -> dict[str, Array]:
-    return {
-        name: _drawing(formula, name)(rng, (*batch, *(_length(size, sizes) for size in shape)))
-        for name, shape in formula.shapes.items()
-    }
+    arrays = {}
+    for name, shape in formula.shapes.items():
+        drawing = _drawing(formula, name)
+        lengths = (*batch, *(_length(size, sizes) for size in shape))
+        arrays[name] = drawing(rng, lengths)
+        if name in formula.complex:
+            arrays[name] = arrays[name] + 1j * drawing(rng, lengths)
+    return arrays
 
 
 def _length(size: int | str, sizes: Mapping[str, int]) -> int:
@@ -76,8 +82,8 @@ def _length(size: int | str, sizes: Mapping[str, int]) -> int:
 def _drawing(formula: "Formula", name: str) -> Draw:
     """Return what draws a variable: by its conditions, its structure, or its number of axes."""
     for condition in formula.conditions:
-        if condition.subject == name and condition.property == "a column of the identity":
-            return unit_coordinate
+        if condition.subject == name and condition.property in _BY_PROPERTY:
+            return _BY_PROPERTY[condition.property]
     (structure, *_) = (*sorted(_structure(formula, name)), None)
     if structure is not None:
         return _STRUCTURED[structure]
@@ -101,6 +107,11 @@ def vector(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 def unit_coordinate(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Draw columns of the identity."""
     return np.asarray(np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])])
+
+
+def whole_number(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Draw whole numbers from 1 to 4."""
+    return np.asarray(rng.integers(1, 5, shape), dtype=float)
 
 
 def matrix(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -136,6 +147,8 @@ def _spectral(axes: Array, values: Array) -> Array:
     matrices = (axes * values[..., None, :]) @ axes.mT
     return np.asarray((matrices + matrices.mT) / 2)
 
+
+_BY_PROPERTY: Mapping[str, Draw] = {UNIT_COORDINATE: unit_coordinate, WHOLE: whole_number}
 
 _STRUCTURED: Mapping[str, Draw] = {
     "diagonal": diagonal,

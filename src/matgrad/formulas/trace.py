@@ -1,6 +1,6 @@
-"""Traces: lecture-a, sections 2 to 5; the Matrix Cookbook, section 2.5 (equations 99 to 127)."""
+"""Traces: lecture-a, sections 2 to 5; the Matrix Cookbook, section 2.5 (99 to 121, 123 to 128)."""
 
-from matgrad.formulas.conditions import invertible
+from matgrad.formulas.conditions import invertible, whole
 from matgrad.formulas.erratum import Erratum
 from matgrad.formulas.formula import Formula
 
@@ -227,19 +227,13 @@ SECOND_ORDER = (
 HIGHER_ORDER = (
     Formula(
         "trace-power",
-        "Trace of a power, here of X^3",
-        "tr(X^3)",
+        "Trace of a power",
+        "tr(X^k)",
         "X",
-        "3*(X^2)'",
+        "k*(X^(k - 1))'",
+        conditions=(whole("k"),),
+        scalars="k",
         sources=("cookbook:121",),
-    ),
-    Formula(
-        "trace-times-power",
-        "Trace of a matrix times a power, here X^3",
-        "tr(A*X^3)",
-        "X",
-        "(A*X^2 + X*A*X + X^2*A)'",
-        sources=("cookbook:122",),
     ),
     Formula(
         "trace-quartic",
@@ -310,4 +304,31 @@ WITH_INVERSES = (
     ),
 )
 
-FORMULAS = (*FIRST_ORDER, *SECOND_ORDER, *HIGHER_ORDER, *WITH_INVERSES)
+OF_MATRIX_FUNCTIONS = (
+    Formula(
+        "trace-exponential",
+        "Trace of the exponential of a matrix",
+        "tr(expm(X))",
+        "X",
+        "expm(X)'",
+        sources=("cookbook:2.5",),
+    ),
+    Formula(
+        "trace-sine",
+        "Trace of the sine of a matrix",
+        "tr(sinm(X))",
+        "X",
+        "cosm(X)'",
+        sources=("cookbook:128",),
+    ),
+    Formula(
+        "trace-exponential-of-multiple",
+        "Trace of the exponential of a multiple of a matrix",
+        "tr(expm(alpha*A))",
+        "alpha",
+        "tr(A*expm(alpha*A))",
+        sources=("cookbook:501",),
+    ),
+)
+
+FORMULAS = (*FIRST_ORDER, *SECOND_ORDER, *HIGHER_ORDER, *WITH_INVERSES, *OF_MATRIX_FUNCTIONS)

@@ -69,8 +69,8 @@ def test_a_violated_condition_is_told_on_request() -> None:
     formula = catalog["determinant-invertible"]
     with pytest.raises(
         ValueError,
-        match=r"determinant-invertible: X is expected to be invertible; at \(1,\) of the batch it is "
-        r"2 x 2 and its smallest singular value is \S+ times its largest",
+        match=r"determinant-invertible: X is expected to be invertible; at \(1,\) of the batch it "
+        r"is 2 x 2 and its smallest singular value is \S+ times its largest",
     ):
         formula.differentiate(X=X, verify=True)
     with np.errstate(invalid="ignore"):

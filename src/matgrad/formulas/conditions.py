@@ -45,9 +45,9 @@ class Condition(NamedTuple):
     def margins(self, formula: "Formula", arrays: Mapping[str, ArrayLike]) -> Array:
         """Return the margins on arrays for the variables, NaN where a value is not finite."""
         values, axes = self._values(formula, arrays)
-        finite = np.isfinite(values).all(axis=axes, keepdims=True)
+        finite = np.all(np.isfinite(values), axis=axes, keepdims=True)
         margins = self.margin(np.where(finite, values, 0))
-        return np.where(finite.all(axis=axes), margins, np.nan)
+        return np.where(np.all(finite, axis=axes), margins, np.nan)
 
     def verify(self, formula: "Formula", arrays: Mapping[str, ArrayLike]) -> None:
         """Raise ValueError unless the condition holds everywhere."""
@@ -65,7 +65,7 @@ class Condition(NamedTuple):
         """Return the values of the expression, and the axes behind the batch."""
         expression = formula.parse(self.subject)
         values = expression.evaluate(**{name: arrays[name] for name in expression.variables})
-        return values, tuple(range(-len(expression.shape), 0))
+        return np.asarray(values), tuple(range(-len(expression.shape), 0))
 
     def __str__(self) -> str:
         return f"{self.subject} is {self.property}"

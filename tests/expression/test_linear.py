@@ -52,6 +52,27 @@ def test_the_sum_of_a_product_multiplies_vectors() -> None:
     assert program.count("sum") == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "products", "sums"),
+    [
+        ("(A + A')*x", 2, 1),
+        ("(A - 2*B*C)'*x", 3, 1),
+        ("x'*(A + I)", 1, 1),
+        ("(A + B)*C", 1, 1),
+    ],
+)
+def test_a_sum_of_matrices_is_not_formed_for_one_vector(
+    text: str, products: int, sums: int
+) -> None:
+    found = operations(text)
+    assert found.count("product") == products
+    assert found.count("add") + found.count("subtract") == sums
+
+
+def test_a_sum_of_matrices_is_formed_once_for_many_vectors() -> None:
+    assert program_of("(A + A')*x", unbatched="A").count("product") == 1
+
+
 def test_the_identity_is_no_factor() -> None:
     assert operations("A*I*B") == ["product"]
     assert operations("I*A") == []

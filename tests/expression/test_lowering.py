@@ -24,7 +24,7 @@ def test_expressions_of_one_program_share_what_they_have_in_common() -> None:
 def test_a_value_uses_what_its_gradient_has_computed() -> None:
     program = program_of("x'*A*x", "(A + A')*x")
     together = program.count("product")
-    assert together == program_of("(A + A')*x").count("product") + 2
+    assert together == program_of("(A + A')*x").count("product") + 1
     program = program_of("(A*x - b)'*(A*x - b)", "2*A'*(A*x - b)")
     assert program.count("product") == 3
 

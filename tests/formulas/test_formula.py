@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,22 @@ def test_batches_are_their_members(formula: Formula) -> None:
     together = formula.differentiate(**arrays)
     alone = [formula.differentiate(**{k: v[i] for k, v in arrays.items()}) for i in range(3)]
     assert np.allclose(together, np.stack(alone), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("id", "most"),
+    [("trace-product", 1.1), ("trace-gram", 1.1), ("determinant", 1.2), ("quadratic-trace", 3.2)],
+)
+def test_value_and_gradient_of_a_large_batch_need_few_arrays_beside_the_result(
+    id: str, most: float
+) -> None:
+    formula = catalog[id]
+    arrays: dict[str, Any] = {
+        name: RNG.normal(size=(5000, *[4] * len(shape))) for name, shape in formula.shapes.items()
+    }
+    formula.value_and_gradient(**arrays)
+    tracemalloc.start()
+    formula.value_and_gradient(**arrays)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < most * 5000 * 4 * 4 * 8

@@ -62,7 +62,7 @@ def prepare(program: Program, dtype: np.dtype[Any]) -> Callable[[Iterable[Array]
         for step in steps:
             step(registers)
         outputs = [registers[register] for register in program.outputs]
-        return [each.copy() if k in copied else each for k, each in enumerate(outputs)]
+        return [each.copy(order="K") if k in copied else each for k, each in enumerate(outputs)]
 
     return run
 

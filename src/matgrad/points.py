@@ -1,0 +1,137 @@
+"""Points: what is known of an objective at one x, as far as somebody has asked.
+
+A point is never changed: what is computed beyond it makes a new one, so threads can share it.
+Outside the domain of the objective its value is what `on_failure` says, and derivatives are NaN.
+"""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgrad.compilation import Compilation
+from matgrad.expression.executor import Registers
+from matgrad.expression.stages import Level
+
+Array: TypeAlias = NDArray[Any]
+OnFailure = Literal["inf", "nan", "raise"]
+
+# The bytes, the shape and the dtype of an x.
+Key: TypeAlias = tuple[bytes, tuple[int, ...], np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point, computed up to a level.
+
+    Parameters
+    ----------
+    key : Key
+        What x is known by.
+    x : ndarray, shape (..., size)
+        x, flat; it is a copy.
+    compilation : Compilation
+        What computes.
+    registers : list
+        What has been computed.
+    level : Level
+        How far.
+    value : ndarray, shape (...) or (..., m), or number
+        The value or the residuals.
+    failed : ndarray of bool, shape (...), or bool
+        Where x is outside the domain.
+    gradient : ndarray, shape (..., size)
+        The gradient of a scalar.
+    """
+
+    key: Key
+    x: Array
+    compilation: Compilation
+    registers: Registers
+    level: Level = Level.CONSTANT
+    value: Any = None
+    failed: Any = None
+    gradient: Any = None
+
+
+def start(key: Key, compilation: Compilation) -> Point:
+    """Return a point of which nothing has been computed."""
+    content, _, dtype = key
+    x = np.frombuffer(content, dtype) if content else np.zeros(0, dtype)
+    x = x.reshape(compilation.flat_shape).astype(compilation.dtype, copy=False)
+    return Point(key, x, compilation, compilation.start(x))
+
+
+def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
+    """Return the point, computed up to a level.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If x is outside the domain and `on_failure` is "raise".
+    """
+    compilation, registers = point.compilation, point.registers.copy()
+    value, failed, gradient = point.value, point.failed, point.gradient
+    with np.errstate(all="ignore"):
+        compilation.stages.run(registers, point.level, level)
+        if point.level < Level.VALUE:
+            value = compilation.value_in(registers)
+            failed = _failed(compilation, registers, value)
+            if failed is not False:
+                value = _replaced(value, failed, on_failure)
+        if point.level < Level.GRADIENT <= level and compilation.gradients:
+            gradient = compilation.gradient_in(registers, point.x)
+            gradient = gradient if failed is False else _without(gradient, failed)
+    return Point(point.key, point.x, compilation, registers, level, value, failed, gradient)
+
+
+def product(point: Point, p: Array) -> Array:
+    """Return the Hessian product of a scalar, or the Jacobian product of residuals, along p."""
+    with np.errstate(all="ignore"):
+        found = point.compilation.product_in(point.registers, point.x, p)
+    return found if point.failed is False else _without(found, point.failed)
+
+
+def _failed(compilation: Compilation, registers: Registers, value: Any) -> Any:
+    """Return where x is outside the domain, False where that is nowhere."""
+    if value.ndim == 0:
+        inside = isfinite(value)
+        if inside and not compilation.definite:
+            return False
+    else:
+        inside = np.isfinite(value)
+        inside = inside if compilation.is_scalar else inside.all(axis=-1)
+    for register in compilation.definite:
+        inside = inside & is_definite(registers[register])
+    return False if np.all(inside) else np.asarray(np.logical_not(inside))
+
+
+def _replaced(value: Any, failed: Array, on_failure: OnFailure) -> Array:
+    """Return the value with what stands for a failure."""
+    if on_failure == "raise":
+        where = "" if failed.ndim == 0 else f" in problem {int(np.argmax(failed))} of the batch"
+        raise np.linalg.LinAlgError(
+            f"x is outside the domain{where}: a matrix is singular or not positive definite, "
+            "or the value is not finite"
+        )
+    places = failed.reshape((*failed.shape, *(1,) * (np.ndim(value) - failed.ndim)))
+    return np.where(places, float(on_failure), value)[()]
+
+
+def _without(derivative: Array, failed: Array) -> Array:
+    """Return derivatives with NaN where x is outside the domain."""
+    return np.where(failed[..., None], np.nan, derivative)
+
+
+def is_definite(X: Array) -> Any:
+    """Return which symmetric matrices are positive definite."""
+    try:
+        np.linalg.cholesky(X)
+    except np.linalg.LinAlgError:
+        if X.ndim == 2:
+            return False
+        flat = [is_definite(each) for each in X.reshape(-1, *X.shape[-2:])]
+        return np.reshape(flat, X.shape[:-2])
+    return np.True_ if X.ndim == 2 else np.ones(X.shape[:-2], bool)

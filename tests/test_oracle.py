@@ -1,0 +1,270 @@
+"""Oracles: what they compute, what they remember, what they say where they cannot."""
+
+import pickle
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from matgrad import Oracle, catalog
+from matgrad.differences import jacobian
+from matgrad.formulas import Formula
+
+Array = NDArray[Any]
+
+PARAMETRIZATIONS = ("full", "vech", "scaled-vech", "cholesky", "log-cholesky")
+
+LIKELIHOOD = Formula(
+    "likelihood",
+    "Gaussian negative log-likelihood of a sample covariance C",
+    "logdet(S) + tr(inv(S)*C)",
+    "S",
+    "inv(S) - inv(S)*C*inv(S)",
+    sources=(),
+    symmetric="C",
+    positive_definite="S",
+)
+
+
+def definite(n: int, *batch: int, seed: int = 0) -> Array:
+    A = np.random.default_rng(seed).normal(size=(*batch, n, 2 * n))
+    return A @ A.mT / (2 * n) + np.eye(n)
+
+
+def likelihood(S: Array, C: Array) -> Array:
+    value: Array = np.linalg.slogdet(S)[1] + np.trace(np.linalg.solve(S, C), axis1=-2, axis2=-1)
+    return value
+
+
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_the_value_is_that_of_numpy_and_the_gradient_that_of_differences(
+    parametrization: str,
+) -> None:
+    C, S = definite(4, seed=1), definite(4, seed=2)
+    oracle = Oracle(LIKELIHOOD, C=C, parametrization=parametrization)
+    x = oracle.pack(S=S)
+    value, gradient = oracle.value_and_gradient(x)
+    assert value == pytest.approx(likelihood(S, C), rel=1e-13)
+
+    def of_x(x: Array) -> Array:
+        return likelihood(np.stack([oracle.unpack(each)["S"] for each in x]), C)
+
+    np.testing.assert_allclose(gradient, jacobian(of_x, x, ndim=1), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_unpack_undoes_pack(parametrization: str) -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(4), parametrization=parametrization)
+    S = definite(4, 3)
+    np.testing.assert_allclose(oracle.unpack(oracle.pack(S=S))["S"], S, rtol=1e-13)
+
+
+def test_scaled_vech_keeps_inner_products() -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(4), parametrization="scaled-vech")
+    A, B = definite(4, seed=1), definite(4, seed=2)
+    assert oracle.pack(S=A) @ oracle.pack(S=B) == pytest.approx(np.sum(A * B), rel=1e-13)
+
+
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_a_batch_is_its_problems_one_by_one(parametrization: str) -> None:
+    C, S = definite(3, 5, seed=1), definite(3, 5, seed=2)
+    oracle = Oracle(LIKELIHOOD, C=C, parametrization=parametrization)
+    x = oracle.pack(S=S)
+    values, gradients = oracle.value_and_gradient(x)
+    assert values.shape == (5,)
+    assert gradients.shape == x.shape
+    for k in range(5):
+        value, gradient = oracle.with_constants(C=C[k]).value_and_gradient(x[k])
+        assert values[k] == pytest.approx(value, rel=1e-13)
+        np.testing.assert_allclose(gradients[k], gradient, rtol=1e-12, atol=1e-13)
+
+
+def test_one_point_of_a_batch_of_constants_has_a_gradient_for_each() -> None:
+    C, S = definite(3, 5, seed=1), definite(3)
+    values, gradients = Oracle(LIKELIHOOD, C=C).value_and_gradient(S)
+    assert values.shape == (5,)
+    assert gradients.shape == (5, 3, 3)
+
+
+def test_a_gradient_that_does_not_depend_on_x_is_repeated_over_the_batch() -> None:
+    A = np.arange(6.0).reshape(2, 3)
+    values, gradients = Oracle(catalog["trace-product"], A=A).value_and_gradient(np.ones((4, 6)))
+    np.testing.assert_array_equal(values, np.full(4, 15.0))
+    np.testing.assert_array_equal(gradients, np.tile(A.T.ravel(), (4, 1)))
+
+
+def test_x_may_be_flat_or_shaped() -> None:
+    S = definite(3)
+    oracle = Oracle(LIKELIHOOD, C=np.eye(3))
+    value, gradient = oracle.value_and_gradient(S)
+    flat_value, flat_gradient = oracle.value_and_gradient(S.ravel())
+    assert value == flat_value
+    assert gradient.shape == (3, 3)
+    np.testing.assert_array_equal(gradient.ravel(), flat_gradient)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (9,), (5, 3, 3), (5, 9)])
+def test_x_shows_the_size_where_no_constant_does(shape: tuple[int, ...]) -> None:
+    X = np.broadcast_to(definite(3), (5, 3, 3) if shape[0] == 5 else (3, 3)).reshape(shape)
+    oracle = Oracle(catalog["log-determinant"])
+    gradient = oracle.gradient(X)
+    assert oracle.size == 9
+    assert gradient.shape == shape
+    for each in gradient.reshape(-1, 3, 3):
+        np.testing.assert_allclose(each, np.linalg.inv(definite(3)), rtol=1e-12)
+
+
+def test_the_symmetric_part_of_a_symmetric_variable_is_used() -> None:
+    S = definite(3)
+    skew = np.array([[0.0, 1, 2], [-1, 0, 3], [-2, -3, 0]])
+    oracle = Oracle(LIKELIHOOD, C=np.eye(3))
+    value, gradient = oracle.value_and_gradient(S + skew)
+    assert value == pytest.approx(oracle.value(S), rel=1e-14)
+    np.testing.assert_array_equal(gradient, gradient.T)
+
+
+def test_separate_calls_at_one_point_factorise_once() -> None:
+    S = definite(4)
+    oracle = Oracle(catalog["log-determinant"])
+    oracle.value(S)
+    oracle.gradient(S)
+    oracle.value_and_gradient(S.copy())
+    assert (oracle.counts.values, oracle.counts.gradients) == (1, 1)
+    assert oracle.counts.factorisations == 1
+
+
+def test_a_point_is_known_by_its_content() -> None:
+    S = definite(4)
+    oracle = Oracle(catalog["log-determinant"])
+    first = oracle.value(S)
+    S *= 2
+    assert oracle.value(S) == pytest.approx(first + 4 * np.log(2), rel=1e-14)
+
+
+def test_results_do_not_alias_the_cache() -> None:
+    S = definite(4, 3)
+    oracle = Oracle(catalog["log-determinant"])
+    value, gradient = oracle.value_and_gradient(S)
+    expected = value.copy(), gradient.copy()
+    value[...], gradient[...] = 0, 0
+    oracle.value(S)[...] = 0
+    for found, wanted in zip(oracle.value_and_gradient(S), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_constants_are_copied() -> None:
+    C, S = definite(3), definite(3, seed=1)
+    oracle = Oracle(LIKELIHOOD, C=C)
+    before = oracle.value(S)
+    C[...] = 0
+    oracle.value(2 * S)
+    assert oracle.value(S) == before
+
+
+@pytest.mark.parametrize(("on_failure", "value"), [("inf", np.inf), ("nan", np.nan)])
+def test_outside_the_domain_the_value_is_as_asked_and_the_gradient_nan(
+    on_failure: Any, value: float
+) -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(2), on_failure=on_failure)
+    for S in (np.zeros((2, 2)), -np.eye(2), np.full((2, 2), np.nan)):
+        found, gradient = oracle.value_and_gradient(S)
+        np.testing.assert_equal(found, value)
+        assert np.isnan(gradient).all()
+
+
+def test_outside_the_domain_an_error_is_raised_if_asked_for_and_nothing_is_remembered() -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(2), on_failure="raise")
+    good = oracle.value(np.eye(2))
+    for _ in range(2):
+        with pytest.raises(np.linalg.LinAlgError, match="x is outside the domain: a matrix is"):
+            oracle.value(-np.eye(2))
+    assert oracle.value(np.eye(2)) == good
+
+
+def test_a_failure_in_a_batch_is_its_own() -> None:
+    S = np.stack([definite(3), -np.eye(3), definite(3, seed=4)])
+    oracle = Oracle(LIKELIHOOD, C=np.eye(3))
+    values, gradients = oracle.value_and_gradient(S)
+    np.testing.assert_array_equal(np.isinf(values), [False, True, False])
+    np.testing.assert_array_equal(np.isnan(gradients).all(axis=(1, 2)), [False, True, False])
+    strict = Oracle(LIKELIHOOD, C=np.eye(3), on_failure="raise")
+    with pytest.raises(np.linalg.LinAlgError, match="in problem 1 of the batch"):
+        strict.value(S)
+
+
+def test_a_constant_that_is_not_finite_is_refused_unless_it_is_one_of_a_batch() -> None:
+    bad = np.full((3, 3), np.nan)
+    with pytest.raises(ValueError, match="finite constants; C holds NaN or inf"):
+        Oracle(LIKELIHOOD, C=bad)
+    values = Oracle(LIKELIHOOD, C=np.stack([np.eye(3), bad])).value(np.eye(3))
+    np.testing.assert_array_equal(values, [3.0, np.inf])
+
+
+def test_a_copy_by_pickle_gives_the_same() -> None:
+    oracle = Oracle(LIKELIHOOD, C=definite(3), parametrization="log-cholesky")
+    x = oracle.pack(S=definite(3, seed=1))
+    value, gradient = oracle.value_and_gradient(x)
+    other = pickle.loads(pickle.dumps(oracle))
+    assert other.counts == oracle.counts
+    found, found_gradient = other.value_and_gradient(x)
+    assert found == value
+    np.testing.assert_array_equal(found_gradient, gradient)
+
+
+def test_threads_may_share_an_oracle() -> None:
+    oracle = Oracle(LIKELIHOOD, C=definite(3))
+    points = [definite(3, seed=k) for k in range(4)]
+    wanted = [oracle.gradient(S) for S in points]
+    wrong: list[int] = []
+
+    def work(k: int) -> None:
+        for _ in range(100):
+            if not np.array_equal(oracle.gradient(points[k]), wanted[k]):
+                wrong.append(k)
+
+    threads = [Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_float32_stays_float32() -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(3, dtype=np.float32), parametrization="scaled-vech")
+    value, gradient = oracle.value_and_gradient(oracle.pack(S=np.eye(3, dtype=np.float32)))
+    assert value.dtype == gradient.dtype == np.dtype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Oracle("tr(X)"), TypeError, "Oracle needs wrt"),
+        (lambda: Oracle("tr(X)", "Y"), ValueError, "has no variable Y; it has X"),
+        (lambda: Oracle("tr(A*X)", ("X", "X")), ValueError, "different variables"),
+        (lambda: Oracle(LIKELIHOOD), TypeError, "needs the constant C"),
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2), D=1.0), TypeError, "constants C; got D"),
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2) * 1j), TypeError, "real constants; C"),
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2), on_failure="no"), ValueError, "got 'no'"),  # type: ignore[arg-type]
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2), parametrization="qr"), ValueError, "got 'qr'"),
+        (lambda: Oracle("A*X", "X"), ValueError, "needs a scalar or a column"),
+        (lambda: Oracle("tr(X)", "X", structure="orthogonal"), ValueError, "got 'orthogonal'"),
+        (lambda: Oracle("x'*x", "x", parametrization="vech"), ValueError, "vech is for matrices"),
+        (
+            lambda: Oracle(LIKELIHOOD, C=np.eye(3)).value(np.ones(4)),
+            ValueError,
+            r"needs x of shape \(..., 9\) or \(..., 3, 3\); got \(4,\)",
+        ),
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).value(1j * np.eye(2)), TypeError, "real x"),
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).residual(np.eye(2)), TypeError, "no residual"),
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(T=np.eye(2)), TypeError, "pack needs S"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(
+    make: Callable[[], object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make()

@@ -19,6 +19,7 @@ from matgrad.linalg import (
 )
 
 if TYPE_CHECKING:
+    from matgrad.calculus import Derivation, derive
     from matgrad.check import GradientCheck, check_gradient, check_hessian
     from matgrad.differences import jacobian
     from matgrad.expression import Expression, parse
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matgrad.oracle import Oracle
 
 __all__ = [
+    "Derivation",
     "Expression",
     "GradientCheck",
     "Oracle",
@@ -34,6 +36,7 @@ __all__ = [
     "catalog",
     "check_gradient",
     "check_hessian",
+    "derive",
     "det",
     "det_and_gradient",
     "get_num_threads",
@@ -54,12 +57,14 @@ __all__ = [
 # Imported on first use: with multiprocessing and numpy.random, which they bring, they are most
 # of what `import matgrad` would cost beyond NumPy.
 _ON_FIRST_USE = {
+    "Derivation": "matgrad.calculus",
     "Expression": "matgrad.expression",
     "GradientCheck": "matgrad.check",
     "Oracle": "matgrad.oracle",
     "catalog": "matgrad.formulas",
     "check_gradient": "matgrad.check",
     "check_hessian": "matgrad.check",
+    "derive": "matgrad.calculus",
     "jacobian": "matgrad.differences",
     "parse": "matgrad.expression",
 }

@@ -200,6 +200,22 @@ class Expression:
 
         return evaluate((self,), arrays)[0]
 
+    def gradient(self, wrt: str) -> "Expression":
+        """Return the gradient of a scalar by a variable, in the shape of the variable.
+
+        Of a vector by a vector it is the transposed Jacobian; see `matgrad.derive`, which also
+        tells the steps and the conditions.
+
+        Examples
+        --------
+        >>> from matgrad.expression import parse
+        >>> print(parse("logdet(X'*A*X)").gradient("X"))
+        A*X*inv(X'*A*X) + A'*X*inv(X'*A*X)'
+        """
+        from matgrad.calculus import derive
+
+        return derive(self, wrt).result
+
     def latex(self) -> str:
         r"""Return the expression in LaTeX.
 

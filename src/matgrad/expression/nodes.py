@@ -16,6 +16,7 @@ node                   in the grammar
 `ElementwiseQuotient`  ``A ./ B``
 `ElementwisePower`     ``A.^2``
 `Call`                 ``tr(A)``, ``exp(x)``
+`Differential`         written d(A*X); what a derivation has still to find, never parsed
 =====================  ==============================================================
 
 A node class takes what it is given; its method ``of``, where it has one, takes numbers too, joins
@@ -359,6 +360,17 @@ class Call(Expression):
     def shape_of(self, shapes: Sequence[Shape], conditions: Conditions) -> Shape:
         """Return the shape that the function's record gives."""
         return FUNCTIONS[self.function].shape(shapes, conditions)
+
+
+@dataclass(eq=False, repr=False)
+class Differential(Expression):
+    """The differential of an expression, which a derivation has still to find."""
+
+    operand: Expression
+
+    def shape_of(self, shapes: Sequence[Shape], conditions: Conditions) -> Shape:
+        """Return the shape of the operand."""
+        return shapes[0]
 
 
 def lift(operand: Operand) -> Expression:

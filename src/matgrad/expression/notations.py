@@ -11,6 +11,7 @@ from matgrad.expression.names import GREEK, stem_and_index
 from matgrad.expression.nodes import (
     Call,
     Constant,
+    Differential,
     ElementwisePower,
     ElementwiseProduct,
     ElementwiseQuotient,
@@ -57,6 +58,7 @@ class _Notation(ABC):
     hadamard_quotient: str
     constants: ClassVar[Mapping[str, str]]
     transposed: str
+    differential: str
     functions: ClassVar[Mapping[str, str]]
 
     def show(self, node: Expression, least: int) -> str:
@@ -98,6 +100,8 @@ class _Notation(ABC):
                 return self.raised(base, self.show(exponent, SUM), self.hadamard.strip())
             case Call():
                 return self.call(node)
+            case Differential(operand):
+                return self.differential + self.show(operand, SUM).join(self.brackets), ATOM
         raise TypeError(f"there is no notation for {type(node).__name__}")
 
     def number(self, value: float) -> tuple[str, int]:
@@ -161,6 +165,7 @@ class _Latex(_Notation):
     hadamard, hadamard_quotient = r" \odot ", r" \oslash "
     constants: ClassVar = {"I": "I", "ones": r"\mathbf{1}", "zeros": r"\mathbf{0}"}
     transposed = r"\top"
+    differential = r"\mathrm{d}"
     functions: ClassVar = {name: record.latex for name, record in FUNCTIONS.items()}
 
     def word(self, word: str) -> str:
@@ -187,6 +192,7 @@ class _Unicode(_Notation):
     hadamard, hadamard_quotient = " ⊙ ", " ⊘ "
     constants: ClassVar = {"I": "I", "ones": "1", "zeros": "0"}
     transposed = "ᵀ"
+    differential = "d"
     functions: ClassVar = {name: record.unicode for name, record in FUNCTIONS.items()}
 
     def word(self, word: str) -> str:

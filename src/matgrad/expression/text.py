@@ -10,6 +10,7 @@ from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import (
     Call,
     Constant,
+    Differential,
     ElementwisePower,
     ElementwiseProduct,
     ElementwiseQuotient,
@@ -88,6 +89,8 @@ class _Text:
             case Call(function):
                 arguments = [self.child(node, path, k, SUM) for k in range(len(node.children))]
                 return f"{function}({', '.join(arguments)})", ATOM
+            case Differential():
+                return f"d({self.child(node, path, 0, SUM)})", ATOM
             case Sum():
                 return self.sum(node, path), SUM
             case Negation():

@@ -1,0 +1,593 @@
+"""Simplification: the form that a textbook prints.
+
+An expression becomes a sum of terms (`terms`), in which transposes stand at the factors, numbers
+are folded, equal terms are collected, identities are dropped and inverses cancel what they meet;
+then common factors are taken out again (`factoring`). Of several ways to write the same (a scalar
+and its transpose, the rotations of a trace, a sum and its negative) the one met first is kept, so
+that the result looks like what went in, and does not depend on anything else.
+
+What is not done: products are not multiplied out over sums, so that nothing grows.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from math import log2
+
+from matgrad.calculus.factoring import expression_of, size
+from matgrad.calculus.terms import ONE, Chain, Term, collected, exact, segments
+from matgrad.expression.dimension import Kind
+from matgrad.expression.expression import Expression
+from matgrad.expression.functions import FUNCTIONS
+from matgrad.expression.nodes import (
+    Call,
+    Constant,
+    ElementwisePower,
+    ElementwiseProduct,
+    ElementwiseQuotient,
+    Negation,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+    Transpose,
+    Variable,
+    number_of,
+)
+
+# Functions of a matrix with f(A') = f(A)'.
+OF_MATRIX = frozenset({"inv", "adj", "expm", "sinm", "cosm"})
+
+# A power of a number is computed while it is shorter than this.
+MOST_BITS = 100
+
+Terms = tuple[Term, ...]
+
+
+def simplify(expression: Expression, zeros: Expression | None = None) -> Expression:
+    """Return an equal expression, collected and shortened.
+
+    It is equal wherever the expression has a value; ``inv(A)*A`` becomes ``I``, ``x/x`` becomes 1.
+    A matrix or vector that is zero becomes `zeros`; without them it stays as it is written, which
+    tells its shape.
+
+    Examples
+    --------
+    >>> from matgrad.expression import parse
+    >>> print(simplify(parse("(A'*X')' + X*A + 0*B")))
+    2*X*A
+    >>> print(simplify(parse("x'*A'*x*inv(C)*C*y - y*x'*A*x + B*y")))
+    B*y
+    """
+    simplifier = Simplifier()
+    if zeros is not None and not simplifier.terms(expression):
+        return zeros
+    return simplifier.expression(expression)
+
+
+class Simplifier:
+    """Simplifies expressions that belong together: what is equal in them is written alike."""
+
+    def __init__(self) -> None:
+        self.known: dict[Expression, Terms] = {}
+        self.chosen: dict[Expression, Expression] = {}
+        self.sums: dict[frozenset[Term], Expression] = {}
+
+    def expression(self, node: Expression) -> Expression:
+        """Return the simplified expression: once more as long as that makes it shorter."""
+        if not self.terms(node) and not node.is_scalar:
+            return node
+        result = self.written(self.terms(node), node.kind)
+        shorter = self.written(self.terms(result), node.kind)
+        while size(shorter) < size(result):
+            result = shorter
+            shorter = self.written(self.terms(result), node.kind)
+        return result
+
+    def written(self, terms: Terms, kind: Kind) -> Expression:
+        """Return terms as an expression; a sum of transposes with one mark, where that is less."""
+        result = expression_of(terms, scalar=kind is Kind.SCALAR)
+        if len(terms) > 1 and kind is Kind.MATRIX:
+            mirrored = expression_of(collected(self.transposed(terms)), scalar=False)
+            return min(result, Transpose(mirrored), key=size)
+        return result
+
+    def terms(self, node: Expression) -> Terms:
+        """Return the normal form: collected terms."""
+        if node not in self.known:
+            self.known[node] = collected(self.expand(node))
+        return self.known[node]
+
+    def expand(self, node: Expression) -> Iterable[Term]:
+        """Return terms, not yet collected."""
+        match node:
+            case Number(value):
+                return [Term(exact(value))]
+            case Constant("zeros"):
+                return []
+            case Sum(operands):
+                return [term for each in operands for term in self.terms(each)]
+            case Negation(operand):
+                return [term.times(-1) for term in self.terms(operand)]
+            case Quotient(numerator, denominator):
+                return self.quotient(numerator, denominator)
+            case Product():
+                return self.product(node)
+            case Transpose(operand):
+                return self.transposed(self.terms(operand))
+            case Power(base, exponent):
+                return self.power(base, exponent)
+            case ElementwiseProduct(operands):
+                return self.elementwise_product(operands)
+            case ElementwiseQuotient(numerator, denominator):
+                return self.elementwise_quotient(numerator, denominator)
+            case ElementwisePower(base, exponent):
+                return self.elementwise_power(base, exponent)
+            case Call():
+                return self.call(node)
+        return [self.atom(node)]
+
+    def atom(self, node: Expression) -> Term:
+        """Return what is not simplified further as a term."""
+        return Term(scalars=((node, ONE),)) if node.is_scalar else Term(chain=(node,))
+
+    def choice(self, *alternatives: Expression) -> Expression:
+        """Return which of equal expressions has been met first."""
+        for each in alternatives:
+            if each in self.chosen:
+                return self.chosen[each]
+        best = min(alternatives, key=size)
+        self.chosen.update(dict.fromkeys(alternatives, best))
+        return best
+
+    # ---- products ---------------------------------------------------------------------------
+
+    def product(self, node: Product) -> Iterable[Term]:
+        """Multiply factors; a number times a sum is the only product that is multiplied out."""
+        scalars: list[Term] = []
+        chain: list[Expression] = []
+        for run in node.runs:
+            if len(run) == 1 and run[0].is_scalar:
+                scalars.append(self.single(run[0]))
+                continue
+            singles = [self.single(factor) for factor in run]
+            if any(term.coefficient == 0 for term in singles):
+                return []
+            scalars += [Term(term.coefficient, term.scalars) for term in singles]
+            inner = [factor for term in singles for factor in term.chain]
+            if self.is_number(run):
+                scalars.append(self.chained(inner))
+            else:
+                chain += inner
+        total = self.multiplied([*scalars, self.chained(chain)])
+        return self.over_sum(total)
+
+    @staticmethod
+    def is_number(run: Sequence[Expression]) -> bool:
+        """Return whether a run of matrices is a row times a column."""
+        return run[0].kind is Kind.ROW and run[-1].kind is Kind.COLUMN
+
+    def single(self, node: Expression) -> Term:
+        """Return an expression as one term; a sum of several becomes a factor."""
+        terms = self.terms(node)
+        if not terms:
+            return Term(Fraction(0))
+        if len(terms) == 1:
+            return terms[0]
+        if isinstance(node, Transpose):
+            (below,) = self.transposed([self.single(node.operand)])
+            return below
+        return self.sum_as_factor(terms, node.is_scalar)
+
+    def sum_as_factor(self, terms: Terms, scalar: bool) -> Term:
+        """Return a sum as a factor, its common parts before it and its sign as it was met first."""
+        total = expression_of(terms, scalar=scalar)
+        parts = self.parts(total)
+        core = self.sums.setdefault(frozenset(parts[1]), parts[2])
+        negative = frozenset(term.times(-1) for term in parts[1])
+        if negative in self.sums and self.sums[negative] is not core:
+            del self.sums[frozenset(parts[1])]
+            return self.multiplied([parts[0].times(-1), self.around(self.sums[negative], scalar)])
+        return self.multiplied([parts[0], self.around(core, scalar)])
+
+    def parts(self, total: Expression) -> tuple[Term, Terms, Expression]:
+        """Return what stands before the sum in a product with one, the sum's terms, and it."""
+        if isinstance(total, Sum):
+            return Term(), self.terms(total), total
+        return Term(), (self.atom(total),), total
+
+    def around(self, core: Expression, scalar: bool) -> Term:
+        """Return a sum, or a product with one, as a term."""
+        if isinstance(core, Sum):
+            return self.atom(core)
+        return self.loose(core, scalar)
+
+    def loose(self, node: Expression, scalar: bool) -> Term:
+        """Return a factored sum as coefficient, scalars and chain, without multiplying it out."""
+        match node:
+            case Negation(operand):
+                return self.loose(operand, scalar).times(-1)
+            case Quotient(numerator, denominator):
+                below = self.loose(denominator, True)
+                above = self.loose(numerator, scalar)
+                inverse = below.power(-1)
+                return above.times(inverse.coefficient).with_scalars(inverse.scalars)
+            case Product(factors):
+                return self.multiplied([self.loose(each, each.is_scalar) for each in factors])
+            case Number(value):
+                return Term(exact(value))
+        return self.atom(node)
+
+    def multiplied(self, factors: Iterable[Term]) -> Term:
+        """Return the product of terms, their chains one after the other."""
+        result, chain = Term(), list[Expression]()
+        for term in factors:
+            result = result.times(term.coefficient).with_scalars(term.scalars)
+            chain += term.chain
+        return Term(result.coefficient, result.scalars, tuple(chain))
+
+    def over_sum(self, term: Term) -> Iterable[Term]:
+        """Return the terms of a number times a sum, or the term itself."""
+        if not term.coefficient:
+            return []
+        lonely = [base for base, exponent in term.scalars if exponent == 1]
+        match (term.scalars, term.chain, lonely):
+            case ((), (Sum() as total,), _) | ((_,), (), [Sum() as total]):
+                return [each.times(term.coefficient) for each in self.terms(total)]
+        return [term]
+
+    def chained(self, factors: Sequence[Expression]) -> Term:
+        """Return a product of matrices: neighbours joined, numbers in it as scalar factors."""
+        numbers, rest = segments(self.reduced(factors))
+        scalars = [self.inner_product(segment) for segment in numbers]
+        return self.multiplied([*scalars, Term(chain=rest)])
+
+    def inner_product(self, segment: Chain) -> Term:
+        """Return a row times a column, which equals its transpose."""
+        mirrored = self.mirrored(segment)
+        return self.atom(self.choice(Product.of(*segment), Product.of(*mirrored)))
+
+    def mirrored(self, chain: Chain) -> Chain:
+        """Return the factors of the transpose."""
+        return tuple(self.transpose(factor) for factor in reversed(chain))
+
+    def reduced(self, factors: Sequence[Expression]) -> list[Expression]:
+        """Return factors without identities, inverses cancelled, powers of the same joined."""
+        result: list[Expression] = []
+        for factor in factors:
+            if _is_identity(factor):
+                continue
+            joined = _joined(result[-1], factor) if result else None
+            if joined is None:
+                result.append(factor)
+            elif _is_identity(joined):
+                result.pop()
+            else:
+                result[-1] = joined
+        identity = [factors[0] if _is_identity(factors[0]) else Constant("I")] if factors else []
+        return result or identity
+
+    # ---- transposes -------------------------------------------------------------------------
+
+    def transposed(self, terms: Iterable[Term]) -> Iterable[Term]:
+        """Return the terms of the transpose."""
+        return [Term(t.coefficient, t.scalars, self.mirrored(t.chain)) for t in terms]
+
+    def transpose(self, node: Expression) -> Expression:
+        """Return the transpose of a factor, the mark at the innermost places."""
+        match node:
+            case Transpose(operand):
+                return operand
+            case Variable() if node.is_symmetric:
+                return node
+            case Constant("I"):
+                return node
+            case Constant(name, dimensions) if node.kind is Kind.MATRIX:
+                return Constant(name, tuple(reversed(dimensions)))
+            case Call("diag", (vector,)) if vector.kind is not Kind.MATRIX:
+                return node
+            case Sum():
+                return self.transposed_sum(node)
+            case ElementwiseProduct() | ElementwiseQuotient() | ElementwisePower():
+                return self.spread(node)
+            case Call("kron") | Call("conj"):
+                return self.spread(node)
+            case Call(function, (argument,)) if FUNCTIONS[function].elementwise:
+                return Call(function, (self.expression(Transpose(argument)),))
+            case Call(function, (argument,)) if function in OF_MATRIX:
+                return self.of_transpose(node, argument, lambda A: Call(function, (A,)))
+            case Power(base, exponent):
+                return self.of_transpose(node, base, lambda A: Power.of(A, exponent))
+        return Transpose(node)
+
+    def transposed_sum(self, node: Sum) -> Expression:
+        """Return the transpose of a sum that is a factor: itself if it is symmetric."""
+        terms = self.terms(node)
+        mirrored = collected(self.transposed(terms))
+        if frozenset(mirrored) == frozenset(terms):
+            return node
+        return self.choice(Transpose(node), expression_of(mirrored, scalar=False))
+
+    def spread(self, node: Expression) -> Expression:
+        """Return the node over the transposes of its operands."""
+        children = [
+            each if each.is_scalar else self.expression(Transpose(each)) for each in node.children
+        ]
+        return self.factor(node.rebuild(children))
+
+    def factor(self, node: Expression) -> Expression:
+        """Return what a factor simplifies to, which must be one factor again."""
+        term = self.single(node)
+        alone = term.coefficient == 1 and not term.scalars and len(term.chain) == 1
+        return term.chain[0] if alone else node
+
+    def of_transpose(
+        self, node: Expression, argument: Expression, rebuild: Callable[[Expression], Expression]
+    ) -> Expression:
+        """Return f(A)' as f(A) for a symmetric A, else in the way of writing met first."""
+        mirrored = self.expression(Transpose(argument))
+        if mirrored == argument:
+            return node
+        return self.choice(Transpose(node), rebuild(mirrored))
+
+    def with_argument(
+        self, argument: Expression, rebuild: Callable[[Expression], Expression]
+    ) -> Expression:
+        """Return f(A), for A' as f(A)', or as f(A) where that has been met."""
+        mirrored = self.expression(Transpose(argument))
+        if mirrored == argument:
+            return rebuild(argument)
+        return self.choice(rebuild(argument), Transpose(rebuild(mirrored)))
+
+    # ---- quotients and powers ---------------------------------------------------------------
+
+    def quotient(self, numerator: Expression, denominator: Expression) -> Iterable[Term]:
+        """Divide by a scalar: its factors get negative exponents."""
+        below = self.single(denominator)
+        if not below.coefficient:
+            return [self.atom(Quotient(self.expression(numerator), Number(0)))]
+        inverse = below.power(-1)
+        above = self.terms(numerator)
+        if len(above) > 1 and inverse.scalars:
+            above = (self.single(numerator),)
+        return [t.times(inverse.coefficient).with_scalars(inverse.scalars) for t in above]
+
+    def power(self, base: Expression, exponent: Expression) -> Iterable[Term]:
+        """Raise a scalar or a matrix to a power."""
+        k = number_of(self.expression(exponent))
+        whole = k is not None and float(k).is_integer()
+        if not base.is_scalar:
+            return self.matrix_power(base, exponent, int(k) if k is not None and whole else None)
+        term = self.single(base)
+        if k is not None and whole and (term.coefficient or k >= 0) and _is_tame(term, k):
+            return self.over_sum(term.power(int(k)))
+        if k is not None and len(term.scalars) == 1 and term == self.atom(term.scalars[0][0]):
+            return [Term(scalars=((term.scalars[0][0], exact(k)),))]
+        return [self.atom(Power(self.expression(base), self.expression(exponent)))]
+
+    def matrix_power(self, base: Expression, exponent: Expression, k: int | None) -> list[Term]:
+        """Raise a matrix to a power; (X')^k is (X^k)'."""
+        A = self.expression(base)
+        if k is None:
+            exponent = self.expression(exponent)
+            return [Term(chain=(self.with_argument(A, lambda A: Power.of(A, exponent)),))]
+        match A:
+            case Power(inner, other) if (j := number_of(other)) is not None:
+                A, k = inner, int(j) * k
+        if k in (0, 1) or _is_identity(A):
+            return [Term(chain=(Constant("I"),))] if k != 1 else list(self.terms(A))
+        whole = k
+        return [Term(chain=(self.with_argument(A, lambda A: Power.of(A, whole)),))]
+
+    # ---- elementwise ------------------------------------------------------------------------
+
+    def elementwise_product(self, operands: Sequence[Expression]) -> Iterable[Term]:
+        """Multiply elements; coefficients and scalars come before."""
+        scalars: list[Term] = []
+        spread: list[Expression] = []
+        for operand in operands:
+            term = self.single(operand)
+            if not term.coefficient:
+                return []
+            scalars.append(Term(term.coefficient, term.scalars))
+            factor = Product.of(*term.chain) if term.chain else None
+            inner = factor.operands if isinstance(factor, ElementwiseProduct) else (factor,)
+            spread += [each for each in inner if each is not None]
+        # All that is spread has one shape, so that ones go beside anything else.
+        plain = [each for each in spread if not _is_ones(each)] or spread[:1]
+        if any(map(_is_identity, plain)):
+            plain = [self.untransposed(each) for each in plain]
+        result = self.choice(*_orders(plain)) if plain else None
+        chain = () if result is None else (result,)
+        return self.over_sum(self.multiplied([*scalars, Term(chain=chain)]))
+
+    @staticmethod
+    def untransposed(node: Expression) -> Expression:
+        """Return the operand of a transpose: beside I only the diagonal counts."""
+        return node.operand if isinstance(node, Transpose) else node
+
+    def elementwise_quotient(
+        self, numerator: Expression, denominator: Expression
+    ) -> Iterable[Term]:
+        """Divide elements; coefficients and scalars come before."""
+        if denominator.is_scalar:
+            return self.quotient(numerator, denominator)
+        above, below = self.single(numerator), self.single(denominator)
+        if not above.coefficient:
+            return []
+        if not below.coefficient:
+            return [self.atom(ElementwiseQuotient(numerator, denominator))]
+        inverse = Term(below.coefficient, below.scalars).power(-1)
+        top = Product.of(*above.chain) if above.chain else Number(1)
+        node = ElementwiseQuotient(top, Product.of(*below.chain))
+        return [self.multiplied([Term(above.coefficient, above.scalars), inverse, self.atom(node)])]
+
+    def elementwise_power(self, base: Expression, exponent: Expression) -> Iterable[Term]:
+        """Raise elements; the exponents 0 and 1 are no work."""
+        if base.is_scalar and exponent.is_scalar:
+            return self.power(base, exponent)
+        k = number_of(self.expression(exponent))
+        if k == 1 and not base.is_scalar:
+            return self.terms(base)
+        return [self.atom(ElementwisePower(self.expression(base), self.expression(exponent)))]
+
+    # ---- functions --------------------------------------------------------------------------
+
+    def call(self, node: Call) -> Iterable[Term]:
+        """Simplify the arguments, then what is known of the function."""
+        match node:
+            case Call("tr", (argument,)):
+                return [term for each in self.terms(argument) for term in self.trace(each)]
+            case Call("sum" | "diag" | "vec", (argument,)) if self.is_multiple(argument):
+                return self.linear(node.function, argument)
+            case Call("kron", (left, right)):
+                return self.kronecker(left, right)
+            case Call("inv", (argument,)):
+                return self.inverse(argument)
+        arguments = [self.argument(argument) for argument in node.arguments]
+        match node.function:
+            case "det" | "logdet" | "norm" | "norm1" | "sum":
+                mirrored = self.expression(Transpose(arguments[0]))
+                alternatives = [Call(node.function, (each,)) for each in (arguments[0], mirrored)]
+                return [self.atom(self.choice(*alternatives))]
+            case function if function in OF_MATRIX:
+                simplified = self.with_argument(arguments[0], lambda A: Call(function, (A,)))
+                return [self.atom(simplified)]
+            case "diag" | "vec" if arguments[0].is_scalar:
+                return self.terms(arguments[0])
+        return [self.atom(Call(node.function, tuple(arguments)))]
+
+    def argument(self, node: Expression) -> Expression:
+        """Return a simplified argument; what is I after all stays, since it tells the size."""
+        simplified = self.expression(node)
+        return node if simplified == Constant("I") else simplified
+
+    def is_multiple(self, argument: Expression) -> bool:
+        """Return whether something can be taken out of a linear function."""
+        term = self.single(argument)
+        return not term.coefficient or term.coefficient != 1 or bool(term.scalars)
+
+    def linear(self, function: str, argument: Expression) -> Iterable[Term]:
+        """Take the coefficient and the scalars out of a linear function."""
+        term = self.single(argument)
+        if not term.coefficient:
+            return []
+        before = Term(term.coefficient, term.scalars)
+        inner = Product.of(*term.chain) if term.chain else Number(1)
+        if inner.is_scalar:
+            return [before]
+        return [self.multiplied([before, self.single(Call(function, (inner,)))])]
+
+    def trace(self, term: Term) -> Iterable[Term]:
+        """Return the trace of a term: of its rotations and their transposes, the one met first."""
+        before = Term(term.coefficient, term.scalars)
+        if not term.chain:
+            return [before]
+        rotations = [term.chain[k:] + term.chain[:k] for k in range(len(term.chain))]
+        for chain in rotations:
+            reduced = self.reduced(chain)
+            if reduced == [Constant("I")]:
+                return [self.multiplied([before, self.atom(Call("tr", (Product.of(*chain),)))])]
+            if len(reduced) < len(chain):
+                return self.trace(self.multiplied([before, Term(chain=tuple(reduced))]))
+            if chain[0].kind is Kind.ROW:
+                return [self.multiplied([before, self.inner_product(chain)])]
+        ways = [*rotations, *map(self.mirrored, rotations)]
+        return [
+            self.multiplied(
+                [before, self.atom(self.choice(*(Call("tr", (Product.of(*w),)) for w in ways)))]
+            )
+        ]
+
+    def inverse(self, argument: Expression) -> Iterable[Term]:
+        """Return the inverse of a multiple of a matrix."""
+        term = self.single(argument)
+        if not term.coefficient or not term.chain:
+            return [self.atom(Call("inv", (self.expression(argument),)))]
+        before = Term(term.coefficient, term.scalars).power(-1)
+        inner = Product.of(*term.chain)
+        match inner:
+            case Call("inv", (original,)):
+                chain = [original]
+            case Transpose(Call("inv", (original,))):
+                chain = [self.transpose(original)]
+            case Variable() if "orthogonal" in inner.structure:
+                chain = [Transpose(inner)]
+            case Transpose(Variable() as variable) if "orthogonal" in variable.structure:
+                chain = [variable]
+            case _ if _is_identity(inner):
+                chain = [inner]
+            case _:
+                chain = [self.with_argument(inner, lambda A: Call("inv", (A,)))]
+        return [self.multiplied([before, Term(chain=tuple(chain))])]
+
+    def kronecker(self, left: Expression, right: Expression) -> Iterable[Term]:
+        """Return a Kronecker product; of a column and a row it is their product."""
+        first, second = self.single(left), self.single(right)
+        if not first.coefficient or not second.coefficient:
+            return []
+        before = self.multiplied(
+            [Term(first.coefficient, first.scalars), Term(second.coefficient, second.scalars)]
+        )
+        if not first.chain or not second.chain:
+            return self.over_sum(self.multiplied([before, Term(chain=first.chain + second.chain)]))
+        A, B = Product.of(*first.chain), Product.of(*second.chain)
+        match A.kind, B.kind:
+            case Kind.COLUMN, Kind.ROW:
+                chain: Chain = (*first.chain, *second.chain)
+            case Kind.ROW, Kind.COLUMN:
+                chain = (*second.chain, *first.chain)
+            case _:
+                chain = (Call("kron", (A, B)),)
+        return [self.multiplied([before, Term(chain=chain)])]
+
+
+def _is_tame(term: Term, exponent: float) -> bool:
+    """Return whether a power of the coefficient is a number of moderate size."""
+    if not term.coefficient:
+        return True
+    return abs(exponent * log2(abs(float(term.coefficient)))) <= MOST_BITS
+
+
+def _is_identity(node: Expression) -> bool:
+    return isinstance(node, Constant) and node.name == "I"
+
+
+def _is_ones(node: Expression) -> bool:
+    return isinstance(node, Constant) and node.name == "ones"
+
+
+def _orders(factors: Sequence[Expression]) -> list[Expression]:
+    """Return the elementwise product in the order given, and in the order by name."""
+    ordered = sorted(factors, key=str)
+    return [ElementwiseProduct.of(*factors), ElementwiseProduct.of(*ordered)]
+
+
+def _joined(left: Expression, right: Expression) -> Expression | None:
+    """Return the product of neighbours where it is one factor: I, or a power."""
+    (a, j), (b, k) = _as_power(left), _as_power(right)
+    if _are_orthogonal(left, right):
+        return Constant("I")
+    if a != b:
+        return None
+    return Constant("I") if j + k == 0 else a if j + k == 1 else Power.of(a, j + k)
+
+
+def _as_power(node: Expression) -> tuple[Expression, int]:
+    """Return base and exponent; of a transpose the base is the transpose."""
+    match node:
+        case Call("inv", (base,)):
+            return base, -1
+        case Power(base, exponent) if (k := number_of(exponent)) is not None:
+            return base, int(k)
+        case Transpose(Call("inv") | Power() as inner):
+            base, k = _as_power(inner)
+            return Transpose(base), k
+    return node, 1
+
+
+def _are_orthogonal(left: Expression, right: Expression) -> bool:
+    match left, right:
+        case (Transpose(Variable() as Q), other) | (Variable() as Q, Transpose(other)):
+            return other == Q and "orthogonal" in Q.structure
+    return False

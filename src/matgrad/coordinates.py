@@ -44,10 +44,13 @@ class Coordinates:
             if "positive_definite" in variable.structure and not isinstance(chart, Cholesky)
         }
         places = [slice(end - size, end) for end, size in zip(ends, counts, strict=True)]
+        self.is_single = len(charts) == 1
         self.parts = tuple(zip(charts.values(), cores, places, strict=True))
 
     def matrices(self, x: Array) -> list[Array]:
         """Return each variable as an array of shape (..., rows, columns)."""
+        if self.is_single:
+            return [self.parts[0][0].matrix(x, self.parts[0][1])]
         return [chart.matrix(x[..., place], core) for chart, core, place in self.parts]
 
     def derivatives(self, x: Array, p: Array) -> list[Array]:
@@ -59,6 +62,8 @@ class Coordinates:
 
     def gradient(self, x: Array, gradients: Sequence[Array]) -> Array:
         """Return the gradients by the variables as one by x."""
+        if self.is_single:
+            return self.parts[0][0].gradient(x, gradients[0])
         parts = zip(self.parts, gradients, strict=True)
         return _joined([chart.gradient(x[..., place], G) for (chart, _, place), G in parts])
 
@@ -170,8 +175,6 @@ def _sized(
 
 def _joined(parts: Sequence[Array]) -> Array:
     """Return the parts of a flat vector as one."""
-    if len(parts) == 1:
-        return parts[0]
     batch = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
     return np.concatenate(
         [np.broadcast_to(part, (*batch, part.shape[-1])) for part in parts], axis=-1

@@ -173,6 +173,18 @@ class Oracle:
             raise ValueError(f"no constant of {self.expression} shows the size of x, nor has an x")
         return self._coordinates.size
 
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is of a scalar, and not of residuals."""
+        return self._objective.is_scalar
+
+    def prepare(self) -> None:
+        """Derive what `hessp`, `hess`, `operator` and `jacobian` need, before the first point.
+
+        Otherwise the first of them does, and computes the point where that happens once more.
+        """
+        self._order = 2
+
     def value(self, x: ArrayLike) -> Any:
         """Return the value: a number, or one for each problem of a batch."""
         self._require("value", scalar=True)

@@ -49,7 +49,7 @@ class Full:
 
     def matrix(self, t: Array, core: Core) -> Array:
         """Return X(t), of shape (..., rows, columns)."""
-        return t.reshape(*t.shape[:-1], *core)
+        return t.reshape(core if t.ndim == 1 else (*t.shape[:-1], *core))
 
     def coordinates(self, X: Array) -> Array:
         """Return the t of a matrix."""
@@ -61,7 +61,7 @@ class Full:
 
     def gradient(self, t: Array, G: Array) -> Array:
         """Return the gradient in coordinates."""
-        return G.reshape(*G.shape[:-2], -1)
+        return G.reshape(-1) if G.ndim == 2 else G.reshape(*G.shape[:-2], -1)
 
     def product(self, t: Array, p: Array, G: Array, dG: Array) -> Array:
         """Return the Hessian product in coordinates, where dG = H dX."""

@@ -22,9 +22,9 @@ OnFailure = Literal["inf", "nan", "raise"]
 Key: TypeAlias = tuple[bytes, tuple[int, ...], np.dtype[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Point:
-    """A point, computed up to a level.
+    """A point, computed up to a level; not frozen, which would cost 2 us at each.
 
     Parameters
     ----------
@@ -60,7 +60,10 @@ def start(key: Key, compilation: Compilation) -> Point:
     """Return a point of which nothing has been computed."""
     content, _, dtype = key
     x = np.frombuffer(content, dtype) if content else np.zeros(0, dtype)
-    x = x.reshape(compilation.flat_shape).astype(compilation.dtype, copy=False)
+    if len(compilation.flat_shape) > 1:
+        x = x.reshape(compilation.flat_shape)
+    if dtype is not compilation.dtype:
+        x = x.astype(compilation.dtype)
     return Point(key, x, compilation, compilation.start(x))
 
 
@@ -72,7 +75,9 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
     numpy.linalg.LinAlgError
         If x is outside the domain and `on_failure` is "raise".
     """
-    compilation, registers = point.compilation, point.registers.copy()
+    compilation, registers = point.compilation, point.registers
+    if point.level > Level.CONSTANT:
+        registers = registers.copy()
     value, failed, gradient = point.value, point.failed, point.gradient
     with np.errstate(all="ignore"):
         compilation.stages.run(registers, point.level, level)

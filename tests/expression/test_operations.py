@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from matgrad.expression.executor import VIEWS
 from matgrad.expression.functions import FUNCTIONS
 from matgrad.expression.lowering import OF_MATRIX
-from matgrad.expression.operations import CONSTANTS, OPERATIONS, UFUNCS, factorised
+from matgrad.expression.operations import CONSTANTS, OPERATIONS, UFUNCS, factorisation
 from tests.expression.programs import program_of
 
 Array = NDArray[Any]
@@ -115,7 +115,7 @@ def test_a_factorisation_gives_what_is_wanted_in_that_order(
         "inverse": inverse,
         "adjugate": det * inverse,
     }
-    for what, value in zip(wanted, factorised(A, wanted), strict=True):
+    for what, value in zip(wanted, factorisation(wanted)(A), strict=True):
         np.testing.assert_allclose(value, expected[what], rtol=1e-9)
 
 

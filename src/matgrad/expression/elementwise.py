@@ -62,7 +62,11 @@ def relu(x: Array) -> Array:
 
 def _tail(x: Array) -> Array:
     """Return exp(-abs(x)), a new array; for complex x the sign that makes the real part falls."""
-    is_complex = x.dtype.kind == "c"
-    tail: Array = np.where(x.real < 0, x, -x) if is_complex else np.copysign(x, x.dtype.type(-1))
+    if x.dtype.kind == "c":
+        tail: Array = np.where(x.real < 0, x, -x)
+    else:
+        # copysign(x, -1) would do, in twice the time.
+        tail = np.absolute(x)
+        np.negative(tail, out=tail)
     np.exp(tail, out=tail)
     return tail

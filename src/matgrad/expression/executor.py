@@ -16,7 +16,7 @@ from matgrad.expression.operations import (
     OPERATIONS,
     UFUNCS,
     Array,
-    factorised,
+    factorisation,
 )
 from matgrad.expression.program import Instruction, Program, Register
 
@@ -85,7 +85,7 @@ def _step(instruction: Instruction, dtype: np.dtype[Any], owners: set[Register])
     if operation in CONSTANTS:
         return _plain(instruction, partial(CONSTANTS[operation], dtype, *instruction.attributes))
     if operation == "factorise":
-        return _several(instruction, partial(factorised, wanted=instruction.attributes))
+        return _several(instruction, factorisation(instruction.attributes))
     if operation not in UFUNCS:
         return _plain(instruction, OPERATIONS[operation])
     dying = owners.intersection(instruction.last_uses)

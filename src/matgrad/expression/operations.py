@@ -24,38 +24,54 @@ LARGEST_CLOSED_FORM = 4
 SMALL, LARGE = 8, 4096
 
 
-def factorised(A: Array, wanted: Sequence[Attribute]) -> list[Array]:
-    """Return det, logdet, inverse or adjugate, as they are wanted, by one kernel."""
-    match sorted(map(str, wanted)):
-        case ["det"]:
-            given = {"det": _scalar(linalg.det(A))}
-        case ["inverse"]:
-            given = {"inverse": linalg.inv(A)}
-        case ["adjugate"]:
-            given = {"adjugate": linalg.adjugate(A)}
-        case ["adjugate", "det"]:
-            det, gradient = linalg.det_and_gradient(A)
-            given = {"det": _scalar(det), "adjugate": _transpose(gradient)}
-        case several if "inverse" in several:
-            sign, logarithm, gradient = linalg.slogdet_and_gradient(A)
-            given = {"inverse": _transpose(gradient), **_determinants(sign, logarithm, several)}
-        case several:
-            sign, logarithm = linalg.slogdet(A)
-            given = _determinants(sign, logarithm, several)
-    return [given[str(each)] for each in wanted]
+def factorisation(wanted: Sequence[Attribute]) -> Callable[[Array], Sequence[Array]]:
+    """Return what gives det, logdet, inverse or adjugate, as they are wanted, by one kernel.
 
-
-def _determinants(sign: Any, logarithm: Any, wanted: Sequence[str]) -> dict[str, Array]:
-    """Return det and logdet from what slogdet gives.
-
-    The determinant is then sign * exp(logarithm), which loses as many units in the last place as
-    the logarithm is large: the kernel that carries it exactly does not give the inverse.
+    A determinant beside an inverse is sign * exp(logarithm), which loses as many units in the last
+    place as the logarithm is large: the kernel that carries it exactly does not give the inverse.
     """
-    given = {"det": _scalar(sign * np.exp(logarithm))} if "det" in wanted else {}
-    if np.iscomplexobj(sign):
-        # The analytic continuation of log(abs(det)): log(det) or log(-det), whichever is near.
+    names = [str(each) for each in wanted]
+    kernel, given = next(each for each in FACTORISATIONS if {*names} <= each[1].keys())
+    results = [given[name] for name in names]
+
+    def factorise(A: Array) -> list[Array]:
+        found = kernel(A)
+        return [result(found) for result in results]
+
+    return factorise
+
+
+def _logdet(found: Any) -> Array:
+    """Return log|det|, its analytic continuation if complex: log(det) or log(-det), the nearer."""
+    sign, logarithm = found[0], found[1]
+    if sign.dtype.kind == "c":
         logarithm = logarithm + 1j * np.angle(np.where(sign.real < 0, -sign, sign))
-    return {"logdet": _scalar(logarithm), **given}
+    return _scalar(logarithm)
+
+
+def _det_by_logarithm(found: Any) -> Array:
+    return _scalar(found[0] * np.exp(found[1]))
+
+
+# What kernels give, those that do least first.
+FACTORISATIONS: Sequence[tuple[Callable[[Array], Any], Mapping[str, Callable[[Any], Array]]]] = (
+    (linalg.det, {"det": lambda found: _scalar(found)}),
+    (linalg.slogdet, {"logdet": _logdet, "det": _det_by_logarithm}),
+    (linalg.inv, {"inverse": lambda found: found}),
+    (linalg.adjugate, {"adjugate": lambda found: found}),
+    (
+        linalg.det_and_gradient,
+        {"det": lambda found: _scalar(found[0]), "adjugate": lambda found: found[1].mT},
+    ),
+    (
+        linalg.slogdet_and_gradient,
+        {
+            "logdet": _logdet,
+            "det": _det_by_logarithm,
+            "inverse": lambda found: found[2].mT,
+        },
+    ),
+)
 
 
 def _product(A: Array, B: Array) -> Array:
@@ -93,6 +109,13 @@ def _solve(A: Array, B: Array) -> Array:
         return np.linalg.solve(A, B)
     except np.linalg.LinAlgError:
         return _product(linalg.inv(A), B)
+
+
+def _trace_product(A: Array, B: Array) -> Array:
+    """Return tr(A B): of two matrices alone that lie alike in memory, by BLAS's inner product."""
+    if A.ndim == 2 == B.ndim and A.flags.f_contiguous and B.flags.c_contiguous:
+        return np.asarray(np.dot(A.T.reshape(1, -1), B.reshape(-1, 1)))
+    return _scalar(linalg.trace_product(A, B))
 
 
 def _quadratic_trace(X: Array, A: Array, Q: Array) -> Array:
@@ -163,7 +186,8 @@ def _transpose(A: Array) -> Array:
 
 def _scalar(values: Any) -> Array:
     """Return one number a point as a 1 x 1 matrix a point."""
-    return np.asarray(values)[..., None, None]
+    scalars: Array = values[..., None, None]
+    return scalars
 
 
 CONSTANTS: Mapping[str, Callable[..., Array]] = {
@@ -195,7 +219,7 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "sinm": sinm,
     "cosm": cosm,
     "trace": lambda A: _scalar(linalg.trace(A)),
-    "trace_product": lambda A, B: _scalar(linalg.trace_product(A, B)),
+    "trace_product": _trace_product,
     "quadratic_trace": _quadratic_trace,
     "sum": lambda A: A.sum(axis=(-2, -1), keepdims=True),
     "norm": _norm,

@@ -68,6 +68,7 @@ class Stages:
         self.dtype = dtype
         self.levels = _levels(program, outputs, moving, directions)
         self._steps: dict[tuple[Level, Level], list[Step]] = {}
+        self._factorisations: dict[tuple[Level, Level], int] = {}
 
     def run(self, registers: Registers, start: Level, stop: Level) -> None:
         """Compute what lies above one level, up to another one."""
@@ -80,6 +81,12 @@ class Stages:
 
     def factorisations(self, start: Level, stop: Level) -> int:
         """Return how many matrices are factorised between two levels."""
+        found = self._factorisations.get((start, stop))
+        if found is None:
+            found = self._factorisations[start, stop] = self._factorised(start, stop)
+        return found
+
+    def _factorised(self, start: Level, stop: Level) -> int:
         return sum(
             each.operation in FACTORISATIONS and start < level <= stop
             for each, level in zip(self.program.instructions, self.levels, strict=True)

@@ -1,0 +1,129 @@
+"""An oracle for Ipopt by cyipopt: `minimize_ipopt`, and a `Problem` with bounds and constraints."""
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matgrad.adapters.requirement import required
+
+if TYPE_CHECKING:
+    from matgrad.oracle import Oracle
+
+Array: TypeAlias = NDArray[Any]
+
+
+def minimize(oracle: "Oracle", x0: ArrayLike, **options: Any) -> Any:
+    """Minimise a scalar by `cyipopt.minimize_ipopt`, with its gradient and its Hessian.
+
+    Parameters
+    ----------
+    oracle : Oracle
+        The scalar.
+    x0 : array_like
+        Where it starts.
+    **options
+        Other arguments of `minimize_ipopt`, such as ``bounds`` and ``constraints``.
+    """
+    cyipopt = required("cyipopt", "optimize", "cyipopt")
+    oracle.prepare()
+    return cyipopt.minimize_ipopt(
+        oracle.value_and_gradient, np.ravel(x0), jac=True, hess=oracle.hess, **options
+    )
+
+
+def problem(
+    oracle: "Oracle",
+    *,
+    constraints: "Oracle | None" = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    constraints_lower: ArrayLike = 0.0,
+    constraints_upper: ArrayLike = 0.0,
+) -> Any:
+    """Return a `cyipopt.Problem`.
+
+    Parameters
+    ----------
+    oracle : Oracle
+        The scalar that is minimised.
+    constraints : Oracle, optional
+        Residuals of the same variables, which stay between two bounds. With them Ipopt
+        approximates the Hessian; without them it gets that of the oracle.
+    lower, upper : array_like, optional
+        Bounds of x.
+    constraints_lower, constraints_upper : array_like
+        Bounds of the residuals; 0 and 0 make them equations.
+    """
+    cyipopt = required("cyipopt", "optimize", "cyipopt")
+    n, m = oracle.size, 0
+    callbacks: Any = _Callbacks(oracle)
+    if constraints is not None:
+        m = len(constraints.residual(np.ones(n)))
+        callbacks = _Constrained(oracle, constraints)
+    found = cyipopt.Problem(
+        n=n,
+        m=m,
+        problem_obj=callbacks,
+        lb=_bounds(lower, -np.inf, n),
+        ub=_bounds(upper, np.inf, n),
+        cl=_bounds(constraints_lower, 0.0, m),
+        cu=_bounds(constraints_upper, 0.0, m),
+    )
+    if constraints is not None:
+        found.add_option("hessian_approximation", "limited-memory")
+    return found
+
+
+class _Objective:
+    """The callbacks that every problem has."""
+
+    def __init__(self, oracle: "Oracle") -> None:
+        self.oracle = oracle
+
+    def objective(self, x: Array) -> float:
+        return float(self.oracle.value(x))
+
+    def gradient(self, x: Array) -> Array:
+        return self.oracle.gradient(x)
+
+
+class _Callbacks(_Objective):
+    """Those without constraints: the Hessian is dense, its lower triangle row by row."""
+
+    def __init__(self, oracle: "Oracle") -> None:
+        oracle.prepare()
+        super().__init__(oracle)
+
+    def constraints(self, x: Array) -> Array:
+        return np.zeros(0)
+
+    def jacobian(self, x: Array) -> Array:
+        return np.zeros(0)
+
+    def hessianstructure(self) -> tuple[Array, Array]:
+        rows, columns = np.tril_indices(self.oracle.size)
+        return rows, columns
+
+    def hessian(self, x: Array, multipliers: Array, factor: float) -> Array:
+        lower: Array = factor * self.oracle.hess(x)[self.hessianstructure()]
+        return lower
+
+
+class _Constrained(_Objective):
+    """Those with constraints, whose Jacobian is dense."""
+
+    def __init__(self, oracle: "Oracle", residuals: "Oracle") -> None:
+        residuals.prepare()
+        super().__init__(oracle)
+        self.residuals = residuals
+
+    def constraints(self, x: Array) -> Array:
+        return self.residuals.residual(x)
+
+    def jacobian(self, x: Array) -> Array:
+        return self.residuals.jacobian(x).ravel()
+
+
+def _bounds(given: ArrayLike | None, otherwise: float, size: int) -> Array:
+    return np.broadcast_to(np.asarray(otherwise if given is None else given, float), size).copy()

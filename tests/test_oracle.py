@@ -1,7 +1,9 @@
 """Oracles: what they compute, what they remember, what they say where they cannot."""
 
+import doctest
 import pickle
 from collections.abc import Callable
+from importlib import import_module
 from threading import Thread
 from typing import Any
 
@@ -239,6 +241,104 @@ def test_float32_stays_float32() -> None:
     assert value.dtype == gradient.dtype == np.dtype(np.float32)
 
 
+# Scalars with the variables that move: several kinds, several variables, all parametrizations.
+SCALARS: dict[str, tuple[Any, dict[str, Any], dict[str, Array]]] = {
+    "matrix": (("tr(X*A*X'*Q)", "X"), {"A": definite(2), "Q": definite(3)}, {"X": np.eye(3, 2)}),
+    "vector": (("x'*A*x/(x'*x)", "x"), {"A": definite(3)}, {"x": np.arange(1.0, 4)}),
+    "scalar and vector": (
+        ("alpha^2*norm(x - b)^2 + exp(alpha)", ("alpha", "x")),
+        {"b": np.ones(3)},
+        {"alpha": np.array(0.3), "x": np.arange(3.0)},
+    ),
+    "two matrices": (
+        ("norm(Y - U*V')^2", ("U", "V")),
+        {"Y": np.arange(12.0).reshape(4, 3)},
+        {"U": np.eye(4, 2), "V": np.ones((3, 2))},
+    ),
+    "linear": (("tr(A*X)", "X"), {"A": definite(3)}, {"X": np.eye(3)}),
+    **{
+        f"definite, {parametrization}": (
+            ("logdet(S) + tr(inv(S)*C)", "S", parametrization),
+            {"C": definite(3, seed=1)},
+            {"S": definite(3, seed=2)},
+        )
+        for parametrization in PARAMETRIZATIONS
+    },
+}
+
+
+def scalar_oracle(name: str) -> tuple[Oracle, Array]:
+    (text, wrt, *parametrization), constants, point = SCALARS[name]
+    structure = "positive_definite" if parametrization else None
+    oracle = Oracle(
+        text,
+        wrt,
+        structure=structure,
+        parametrization=(*parametrization, "full")[0],
+        **constants,
+    )
+    return oracle, oracle.pack(**point)
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_derivatives_are_those_of_differences(name: str) -> None:
+    oracle, x = scalar_oracle(name)
+    oracle.prepare()
+    steps = 1e-5 * np.eye(oracle.size)
+    values = [(oracle.value(x + h) - oracle.value(x - h)) / 2e-5 for h in steps]
+    np.testing.assert_allclose(oracle.gradient(x), values, rtol=1e-7, atol=1e-7)
+    gradients = [(oracle.gradient(x + h) - oracle.gradient(x - h)) / 2e-5 for h in steps]
+    hessian = oracle.hess(x)
+    np.testing.assert_allclose(hessian, gradients, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(hessian, hessian.T, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_hessian_products_are_those_of_the_hessian_in_a_batch_too(name: str) -> None:
+    oracle, x = scalar_oracle(name)
+    rng = np.random.default_rng(5)
+    xs = x + 0.01 * rng.normal(size=(4, x.size))
+    ps = rng.normal(size=(4, x.size))
+    products, hessians = oracle.hessp(xs, ps), oracle.hess(xs)
+    assert hessians.shape == (4, x.size, x.size)
+    np.testing.assert_allclose(products, (hessians @ ps[..., None])[..., 0], atol=1e-10)
+    for k in range(4):
+        np.testing.assert_allclose(oracle.hessp(xs[k], ps[k]), products[k], atol=1e-10)
+
+
+def test_a_hessian_product_has_the_shape_of_x_and_the_point_s_factorisation() -> None:
+    oracle, _ = scalar_oracle("definite, full")
+    oracle.prepare()
+    S = definite(3)
+    oracle.value(S)
+    for direction in np.random.default_rng(0).normal(size=(5, 3, 3)):
+        assert oracle.hessp(S, direction).shape == (3, 3)
+    oracle.gradient(S)
+    assert oracle.counts.factorisations == oracle.counts.values == 1
+    assert oracle.counts.hessp == 5
+
+
+def test_derivatives_outside_the_domain_are_nan() -> None:
+    oracle, _ = scalar_oracle("definite, vech")
+    x = oracle.pack(S=-np.eye(3))
+    assert np.isnan(oracle.hess(x)).all()
+    assert np.isnan(oracle.hessp(x, x)).all()
+
+
+@pytest.mark.parametrize("batch", [(), (4,)])
+def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(6)
+    t, y = np.linspace(0, 1, 5), rng.normal(size=(*batch, 5))
+    oracle = Oracle("exp(-alpha*t) .* b - y", ("alpha", "b"), t=t, y=y)
+    x = rng.normal(size=(*batch, 6))
+    found = oracle.jacobian(x)
+    assert oracle.residual(x).shape == (*batch, 5)
+    assert found.shape == (*batch, 5, 6)
+    for k, h in enumerate(1e-5 * np.eye(6)):
+        difference = (oracle.residual(x + h) - oracle.residual(x - h)) / 2e-5
+        np.testing.assert_allclose(found[..., k], difference, rtol=1e-7, atol=1e-8)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -260,6 +360,14 @@ def test_float32_stays_float32() -> None:
         ),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).value(1j * np.eye(2)), TypeError, "real x"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).residual(np.eye(2)), TypeError, "no residual"),
+        (
+            lambda: Oracle("norm(X)", "X").hessp(np.eye(2), np.eye(3)),
+            ValueError,
+            r"p of the shape of x, \(2, 2\); got \(3, 3\)",
+        ),
+        (lambda: Oracle("x - b", "x", b=np.eye(2)[0]).value([0, 1]), TypeError, "no value, but"),
+        (lambda: Oracle("tr(A*X)", "X").value(np.eye(2)), TypeError, "needs the constant A"),
+        (lambda: Oracle("norm(X)", "X").size, ValueError, "shows the size of x"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(T=np.eye(2)), TypeError, "pack needs S"),
     ],
 )
@@ -268,3 +376,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("module", ["oracle", "parametrizations"])
+def test_the_examples_run(module: str) -> None:
+    assert doctest.testmod(import_module(f"matgrad.{module}")).failed == 0

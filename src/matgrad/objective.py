@@ -8,9 +8,9 @@ linear in v. So gradients of scalars are all that is asked of the engine.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, reduce
-from importlib import import_module
 from operator import add
 
+from matgrad.calculus import derive
 from matgrad.expression import Expression, Kind, Variable, parse
 from matgrad.expression.nodes import STRUCTURES, Call, Constant, Number, Transpose
 from matgrad.formulas import Formula
@@ -167,5 +167,4 @@ def _inner_product(G: Expression, V: Expression) -> Expression:
 def _gradient(value: Expression, wrt: Variable) -> Expression:
     if wrt.name not in value.variables:
         return Number(0) if wrt.is_scalar else Constant("zeros")
-    result: Expression = import_module("matgrad.calculus").derive(value, wrt.name).result
-    return result
+    return derive(value, wrt.name).result

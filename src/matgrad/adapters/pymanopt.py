@@ -35,23 +35,20 @@ def problem(oracle: "Oracle", manifold: Any) -> Any:
     2.0
     """
     pymanopt = required("pymanopt", "optimize", "Pymanopt")
-    numpy = pymanopt.function.numpy(manifold)
+    on_manifold = pymanopt.function.numpy(manifold)
 
-    @numpy
     def cost(X: Array) -> float:
         return float(oracle.value(X))
 
-    @numpy
-    def euclidean_gradient(X: Array) -> Array:
+    def gradient(X: Array) -> Array:
         return oracle.gradient(X)
 
-    @numpy
-    def euclidean_hessian(X: Array, direction: Array) -> Array:
+    def hessian(X: Array, direction: Array) -> Array:
         return oracle.hessp(X, direction)
 
     return pymanopt.Problem(
         manifold,
-        cost,
-        euclidean_gradient=euclidean_gradient,
-        euclidean_hessian=euclidean_hessian,
+        on_manifold(cost),
+        euclidean_gradient=on_manifold(gradient),
+        euclidean_hessian=on_manifold(hessian),
     )

@@ -27,7 +27,7 @@ BY_HESSIAN = frozenset({"dogleg", "trust-exact"})
 
 
 def minimize(oracle: "Oracle", x0: ArrayLike, *, method: str | None = None, **options: Any) -> Any:
-    """Minimise a scalar by `scipy.optimize.minimize`, with the derivatives that the method asks for.
+    """Minimise a scalar by `scipy.optimize.minimize`, with the derivatives that a method uses.
 
     Parameters
     ----------

@@ -1,0 +1,47 @@
+"""Ipopt with oracles."""
+
+import numpy as np
+import pytest
+
+from matgrad import Oracle
+from matgrad.adapters.cyipopt import minimize, problem
+from tests.adapters.problems import PROBLEMS
+
+cyipopt = pytest.importorskip("cyipopt")
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_minimize_ipopt_goes_as_with_a_gradient_by_hand(name: str) -> None:
+    given = PROBLEMS[name]()
+    options = {"hessian_approximation": "limited-memory", "print_level": 0}
+    found = minimize(given.oracle, given.start, options=options)
+    wanted = cyipopt.minimize_ipopt(given.by_hand, given.start, jac=True, options=options)
+    assert found.nit == wanted.nit
+    np.testing.assert_allclose(found.x, wanted.x, rtol=1e-8, atol=1e-8)
+    assert given.oracle.counts.factorisations <= given.oracle.counts.values
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_hessian_makes_it_newtons_method(name: str) -> None:
+    given = PROBLEMS[name]()
+    found = minimize(given.oracle, given.start, options={"print_level": 0})
+    assert found.success
+    assert found.nit < 15
+    np.testing.assert_allclose(given.by_hand(found.x)[1], 0, atol=1e-7)
+    again = problem(PROBLEMS[name]().oracle)
+    again.add_option("print_level", 0)
+    x, info = again.solve(given.start)
+    assert info["status"] == 0
+    np.testing.assert_allclose(x, found.x, rtol=1e-6, atol=1e-7)
+
+
+def test_bounds_and_constraints_hold() -> None:
+    A = np.diag([1.0, 2.0, 4.0])
+    oracle = Oracle("x'*A*x", "x", A=A)
+    sum_to_one = Oracle("B*x - b", "x", B=np.ones((1, 3)), b=np.ones(1))
+    constrained = problem(oracle, constraints=sum_to_one, lower=0.2)
+    constrained.add_option("print_level", 0)
+    x, info = constrained.solve(np.full(3, 0.5))
+    assert info["status"] == 0
+    # With x_3 at its bound, x_1 = 2 x_2 in what is left of 1.
+    np.testing.assert_allclose(x, [1.6 / 3, 0.8 / 3, 0.2], atol=1e-6)

@@ -5,21 +5,28 @@ operations for det, 0, 60, 500 more for the cofactors; the sizes are bound by me
 is free. One rounding error a minor is not enough: the sum over minors is twofold, too
 (compensating the minors alone gains nothing). float32 comes widened to double.
 
-Twofold loses its 106 bits where terms cancel to less than 2^-48 of their size or leave the
-exponent range. Such lanes are done again from the equilibrated matrix in exact arithmetic
-(exact.pxd), so det is right to an ulp, for singular and tiny matrices, too. Known limit: n = 4
-with rows scaled apart by more than about 2^500 can still come out as zero. The criterion bounds
-the sum of |terms| by the product of the rows' 1-norms. Rejected: LU (3e14 u at condition 1e15),
-plain cofactors (1e21 u), scaling every matrix beforehand (measurable at n = 2 and 3, needed
-once in a blue moon).
+Twofold loses its 106 bits where terms cancel to less than 2^-48 of their size, and where a product
+leaves the exponent range. With r_i the 1-norms of the rows:
+- the sum of |terms| of det is at most their product, that of a cofactor of row i the product R_i
+  of the others; cancellation is measured against these;
+- a minor of two rows that underflows is off by about 2^-1074, which the rows beside it multiply:
+  det by at most 2^-1074 (r_0 r_1 + r_2 r_3 + 1), a cofactor by 2^-1074 (r_k + 1). So det is trusted
+  if it is larger than 2^-1000 times that sum, the cofactors of row i if R_i is zero or so large;
+- what overflows becomes inf or NaN, and stays that to the end.
+Lanes that are not trusted are done again one by one in exact arithmetic (exact.pxd), so det is
+right to an ulp for every finite matrix, cofactors to an ulp of the largest in their row.
+Rejected: LU (3e14 u at condition 1e15), plain cofactors (1e21 u), scaling every matrix beforehand
+(measurable at n = 2 and 3, needed once in a blue moon), bounds for the single entries (12% of det's
+time at n = 4 by count).
 """
 
-from libc.math cimport NAN
+from libc.math cimport NAN, isnan, ldexp
+from libc.stdint cimport int64_t
 
 from exact cimport exact_determinant
 from lanes cimport (
-    absolute, both, broadcast, complement, either, greater, mask_bits, not_a_number, select,
-    split_exponent, times_power_of_two, vd, zero_where,
+    VD, absolute, both, broadcast, complement, either, element, equal, greater, mask_bits, maximum,
+    not_a_number, select, set_element, vd,
 )
 from twofold cimport minus, normalized, plus, scaled, times, two_product, twofold
 
@@ -27,40 +34,44 @@ from twofold cimport minus, normalized, plus, scaled, times, two_product, twofol
 cdef inline twofold closed_determinant(const vd *x, int n, vd *exponent) noexcept nogil:
     """det X as a twofold number times 2^exponent."""
     cdef twofold det = expand(x, n)
-    cdef vd doubtful
+    cdef unsigned int doubtful = 0
     exponent[0] = broadcast(0.0, x[0])
     if n > 1:
-        doubtful = not_trusted(det.high, row_bound(x, n))
-        if mask_bits(doubtful):
+        doubtful = mask_bits(complement(trusted_determinant(det.high, x, n)))
+        if doubtful:
             redo_determinant(x, n, doubtful, &det, exponent)
     return det
 
 
 cdef inline void closed_adjugate(const vd *x, int n, vd *gradient) noexcept nogil:
     """gradient[i*n + j] = d det X / d x_ij, the cofactor: adj(X)'."""
-    cdef vd doubtful
+    cdef unsigned int doubtful
     cofactors(x, n, gradient)
     if n > 1:
-        doubtful = not_trusted(largest(gradient, n), smaller_row_bound(x, n))
-        if mask_bits(doubtful):
+        doubtful = mask_bits(complement(trusted_cofactors(gradient, x, n)))
+        if doubtful:
             redo_cofactors(x, n, doubtful, gradient, False)
 
 
 cdef inline void closed_inverse(const vd *x, int n, vd *gradient) noexcept nogil:
     """gradient[i*n + j] = d log|det X| / d x_ij, that is inv(X)'; NaN where X is singular."""
     cdef twofold det = expand(x, n)
-    cdef vd doubtful = not_trusted(det.high, row_bound(x, n))
+    cdef vd trusted = trusted_determinant(det.high, x, n)
     cdef vd one = broadcast(1.0, x[0])
     cdef vd reciprocal = one / det.high
     cdef twofold product = two_product(reciprocal, det.high)
     cdef vd correction = ((one - product.high) - product.low - reciprocal * det.low) * reciprocal
+    cdef vd size
     cdef int i
     cofactors(x, n, gradient)
+    trusted = both(trusted, trusted_cofactors(gradient, x, n))
     for i in range(n * n):
         gradient[i] = normalized(reciprocal * gradient[i], correction * gradient[i]).high
-    doubtful = either(doubtful, not_trusted(largest(gradient, n), largest(gradient, n)))
-    if mask_bits(doubtful):
-        redo_cofactors(x, n, doubtful, gradient, True)
+    size = largest(gradient, n)
+    trusted = both(trusted, both(greater(size, broadcast(2.0 ** -900, size)),
+                                 greater(broadcast(2.0 ** 1000, size), size)))
+    if mask_bits(complement(trusted)):
+        redo_cofactors(x, n, mask_bits(complement(trusted)), gradient, True)
 
 
 # ---- expansions ------------------------------------------------------------------------------
@@ -142,40 +153,64 @@ cdef inline void cofactors(const vd *x, int n, vd *c) noexcept nogil:
 
 # ---- trust -----------------------------------------------------------------------------------
 
-cdef inline vd not_trusted(vd value, vd bound) noexcept nogil:
-    """Where |value| is below 2^-48 bound, near the ends of the exponent range, or NaN."""
+cdef inline vd trusted_determinant(vd det, const vd *x, int n) noexcept nogil:
+    """Where neither cancellation nor the exponent range has cost det its digits."""
+    cdef vd r[4]
+    cdef vd one = broadcast(1.0, det), bound = one, others = one
+    row_norms(x, n, r)
+    if n == 4:
+        bound = r[0] * r[1]
+        others = bound + r[2] * r[3] + one
+        bound = bound * (r[2] * r[3])
+    elif n == 3:
+        bound = r[0] * (r[1] * r[2])
+        others = r[0] + one
+    elif n == 2:
+        bound = r[0] * r[1]
+    elif n == 1:
+        bound = r[0]
+    return both(above(det, bound, others), greater(broadcast(2.0 ** 1000, det), bound))
+
+
+cdef inline vd trusted_cofactors(const vd *c, const vd *x, int n) noexcept nogil:
+    """The same for the cofactors: cancellation in the largest, the range in every row."""
+    cdef vd r[4]
+    cdef vd zero = broadcast(0.0, x[0]), one = broadcast(1.0, x[0]), trusted, bound, most = zero
+    cdef vd longest = one
+    cdef int i, k
+    if n == 1:
+        return equal(c[0], c[0])
+    row_norms(x, n, r)
+    trusted = equal(zero, zero)
+    for i in range(n):
+        longest = maximum(r[i], longest)
+    for i in range(n):
+        bound = one
+        for k in range(n):
+            if k != i:
+                bound = bound * r[k]
+        most = maximum(bound, most)
+        trusted = both(trusted, either(
+            equal(bound, zero), greater(bound, longest * broadcast(2.0 ** -960, zero))))
+    bound = largest(c, n)
+    return both(both(trusted, greater(broadcast(2.0 ** 1000, zero), most)),
+                greater(bound, most * broadcast(2.0 ** -48, zero)))
+
+
+cdef inline vd above(vd value, vd bound, vd others) noexcept nogil:
+    """Where |value| exceeds 2^-48 bound and 2^-1000 others, and 2^-900; nowhere for NaN."""
     cdef vd size = absolute(value)
-    cdef vd sure = both(greater(size, bound * broadcast(2.0 ** -48, value)),
-                        greater(size, broadcast(2.0 ** -900, value)))
-    return complement(both(sure, greater(broadcast(2.0 ** 1000, value), bound)))
+    return both(both(greater(size, bound * broadcast(2.0 ** -48, value)),
+                     greater(size, others * broadcast(2.0 ** -1000, value))),
+                greater(size, broadcast(2.0 ** -900, value)))
 
 
-cdef inline vd row_norm(const vd *row, int n) noexcept nogil:
-    cdef vd s = absolute(row[0])
-    cdef int j
-    for j in range(1, n):
-        s = s + absolute(row[j])
-    return s
-
-
-cdef inline vd row_bound(const vd *x, int n) noexcept nogil:
-    """The product of the rows' 1-norms: no less than the sum of |terms| of det X."""
-    cdef vd bound = row_norm(x, n)
-    cdef int i
-    for i in range(1, n):
-        bound = bound * row_norm(x + i * n, n)
-    return bound
-
-
-cdef inline vd smaller_row_bound(const vd *x, int n) noexcept nogil:
-    """The same for the largest cofactor: without the row of least norm."""
-    cdef vd bound = broadcast(1.0, x[0]), least = row_norm(x, n), norm
-    cdef int i
-    for i in range(1, n):
-        norm = row_norm(x + i * n, n)
-        bound = bound * select(greater(norm, least), norm, least)
-        least = select(greater(norm, least), least, norm)
-    return select(not_a_number(least), least, bound)
+cdef inline void row_norms(const vd *x, int n, vd *r) noexcept nogil:
+    cdef int i, j
+    for i in range(n):
+        r[i] = absolute(x[i * n])
+        for j in range(1, n):
+            r[i] = r[i] + absolute(x[i * n + j])
 
 
 cdef inline vd largest(const vd *c, int n) noexcept nogil:
@@ -189,70 +224,70 @@ cdef inline vd largest(const vd *c, int n) noexcept nogil:
     return best
 
 
-# ---- the same again, from the equilibrated matrix, exactly -------------------------------------
+# ---- the same again, exactly -------------------------------------------------------------------
 
-cdef inline vd equilibrate(const vd *x, int n, vd *y, vd *rows, vd *columns) noexcept nogil:
-    """x_ij = y_ij 2^(rows_i + columns_j), y of size 1; the sum of all the exponents."""
-    cdef vd size, total = broadcast(0.0, x[0])
-    cdef int i, j
-    for j in range(n):
-        size = absolute(x[j])
-        for i in range(1, n):
-            size = select(greater(absolute(x[i * n + j]), size), absolute(x[i * n + j]), size)
-        split_exponent(size, &columns[j])
-        for i in range(n):
-            y[i * n + j] = times_power_of_two(x[i * n + j], -columns[j])
-        total = total + columns[j]
-    for i in range(n):
-        size = absolute(y[i * n])
-        for j in range(1, n):
-            size = select(greater(absolute(y[i * n + j]), size), absolute(y[i * n + j]), size)
-        split_exponent(size, &rows[i])
-        for j in range(n):
-            y[i * n + j] = times_power_of_two(y[i * n + j], -rows[i])
-        total = total + rows[i]
-    return total
+cdef enum:
+    FINITE = 0
+    INFINITE = 1
+    NOT_A_NUMBER = 2
+
+
+cdef inline int one_lane(const vd *x, int entries, int lane, double *y) noexcept nogil:
+    """Copy the matrix of a lane, and tell the worst that is in it."""
+    cdef int i, worst = FINITE
+    for i in range(entries):
+        y[i] = element(x + i, lane)
+        if isnan(y[i]):
+            worst = NOT_A_NUMBER
+        elif y[i] - y[i] != 0 and worst == FINITE:
+            worst = INFINITE
+    return worst
 
 
 cdef inline void redo_determinant(
-    const vd *x, int n, vd doubtful, twofold *det, vd *exponent
+    const vd *x, int n, unsigned int doubtful, twofold *det, vd *exponent
 ) noexcept nogil:
-    cdef vd y[16]
-    cdef vd rows[4]
-    cdef vd columns[4]
-    cdef vd total = equilibrate(x, n, y, rows, columns)
-    det.high = select(doubtful, exact_determinant(y, n, n), det.high)
-    det.low = zero_where(doubtful, det.low)
-    exponent[0] = select(doubtful, total, exponent[0])
+    """A NaN gives NaN; what infinities have made of the lane stays, but never a number."""
+    cdef double y[16]
+    cdef double value
+    cdef int64_t e
+    cdef int w, worst
+    for w in range(VD):
+        if not doubtful >> w & 1:
+            continue
+        worst = one_lane(x, n * n, w, y)
+        value, e = element(&det.high, w), 0
+        if worst == FINITE:
+            value = exact_determinant(y, n, (1 << n) - 1, (1 << n) - 1, &e)
+        elif worst == NOT_A_NUMBER or value - value == 0:
+            value = NAN
+        set_element(&det.high, w, value)
+        set_element(&det.low, w, 0.0)
+        set_element(exponent, w, <double> e)
 
 
 cdef inline void redo_cofactors(
-    const vd *x, int n, vd doubtful, vd *gradient, bint inverse
+    const vd *x, int n, unsigned int doubtful, vd *gradient, bint inverse
 ) noexcept nogil:
     """All cofactors again, divided by det if `inverse`; a NaN in X goes to every one of them."""
-    cdef vd y[16]
-    cdef vd rows[4]
-    cdef vd columns[4]
-    cdef vd minor[9]
-    cdef vd value, total, det, poison = broadcast(0.0, x[0])
-    cdef int i, j, k
-    total = equilibrate(x, n, y, rows, columns)
-    det = exact_determinant(y, n, n)
-    poison = either(zero_where(complement(not_a_number(largest(x, n))), largest(x, n)), poison)
-    for i in range(n):
-        for j in range(n):
-            for k in range((n - 1) * (n - 1)):
-                minor[k] = y[(k // (n - 1) + (k // (n - 1) >= i)) * n
-                             + k % (n - 1) + (k % (n - 1) >= j)]
-            value = exact_determinant(minor, n - 1, n - 1)
-            value = (-value if (i + j) & 1 else value) + poison
-            if inverse:
-                value = select(equal_zero(det), broadcast(NAN, det), value / det)
-                value = times_power_of_two(value, -rows[i] - columns[j])
-            else:
-                value = times_power_of_two(value, total - rows[i] - columns[j])
-            gradient[i * n + j] = select(doubtful, value, gradient[i * n + j])
-
-
-cdef inline vd equal_zero(vd a) noexcept nogil:
-    return complement(either(greater(absolute(a), broadcast(0.0, a)), not_a_number(a)))
+    cdef double y[16]
+    cdef double det = 1.0, value
+    cdef int64_t det_exponent = 0, e
+    cdef unsigned int all = (1 << n) - 1
+    cdef int i, j, w, worst
+    for w in range(VD):
+        if not doubtful >> w & 1:
+            continue
+        worst = one_lane(x, n * n, w, y)
+        if worst == INFINITE:
+            continue
+        if inverse and worst == FINITE:
+            det = exact_determinant(y, n, all, all, &det_exponent)
+        for i in range(n):
+            for j in range(n):
+                value = NAN
+                if worst == FINITE and det != 0:
+                    value = exact_determinant(y, n, all & ~(1 << i), all & ~(1 << j), &e) / det
+                    value = ldexp(-value if (i + j) & 1 else value,
+                                  <int> max(-9000, min(9000, e - det_exponent)))
+                set_element(gradient + i * n + j, w, value)

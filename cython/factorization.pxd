@@ -6,19 +6,25 @@ or infinite pivots, entries that are not finite) is done again by plain.pxd from
 memory and put back in its place; the decision looks at that lane alone, so no result depends on
 the others.
 
+With M the largest |entry| of a matrix, its pivots must be no less than 2^-900 M and 2^-900 (2^-100
+in single precision): what underflows in the elimination, a multiplier above all, moves an entry by
+at most 2^-1074 M, which is far below rounding in every row whose pivot is that large, and a row
+that is not makes a pivot that is not. A pivot that is exactly zero is believed only where no entry
+but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
+
 Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns
 what is to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a
 finite matrix has an infinite result.
 """
 
-from libc.math cimport NAN, fabs, isinf, isnan
+from libc.math cimport INFINITY, NAN, fabs, isinf, isnan
 from libc.stdint cimport int64_t
 
 from closed cimport closed_adjugate, closed_determinant, closed_inverse
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
     VD, VF, absolute, both, broadcast, complement, either, element, equal, greater, lane,
-    load_lanes, mask_bits, maximum, select, set_element, split_exponent, store_lanes,
+    load_lanes, mask_bits, maximum, multiply_add, select, set_element, split_exponent, store_lanes,
     times_power_of_two, vd, vf, width, zero_where,
 )
 from pack cimport MOST_LANES, item_size, pack, read, read_matrix, real, unpack, unpack_permuted
@@ -146,17 +152,20 @@ cdef inline int elimination_group(
     cdef lane *pivots = scratch + n * n
     cdef lane *order = pivots + n
     cdef lane *work = order + n
-    cdef lane mantissa, exponent, last, strange, zero, one
+    cdef lane mantissa, exponent, last, most, apart, strange, zero, one
+    cdef unsigned int singular, redo
     cdef int status = FINE
     pack(a, pitch, g.matrices, n, n, g.row_stride, g.column_stride)
     clear_padding(a, n, pitch)
     zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
+    most = most_of(a, n * pitch)
     if asked.gradient == GRADIENT_NONE:
         eliminate(a, n, False, pivots, order, work)
     else:
         eliminate(a, n, True, pivots, order, work)
     last = pivots[n - 1]
-    strange = unusual(pivots, n, asked.gradient != GRADIENT_NONE)
+    apart = far_apart(pivots, n, most)
+    strange = either(apart, unusual(pivots, n, asked.gradient != GRADIENT_NONE))
     mantissa, exponent = parity(order, n), zero
     for k in range(n - 1):
         multiply_lanes(pivots[k], &mantissa, &exponent)
@@ -164,13 +173,16 @@ cdef inline int elimination_group(
         finish(a, n, order[n - 1], one, one / last, work)
     elif asked.gradient == GRADIENT_OF_DET:
         finish(a, n, order[n - 1], last, one, work)
-        scale(a, n * pitch, mantissa, exponent)
     if asked.gradient:
         strange = either(strange, not_finite(a, n * pitch))
+    if asked.gradient == GRADIENT_OF_DET:
+        status |= scale(a, n * pitch, mantissa, exponent, strange, g.count)
     multiply_lanes(last, &mantissa, &exponent)
-    if mask_bits(strange):
-        status = redo_lanes(mask_bits(strange), mask_bits(has_zero(pivots, n)), careful_memory,
-                            asked, g, a, order, &mantissa, &exponent)
+    singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
+    redo = mask_bits(strange) | doubted(&singular, g, a[0])
+    if redo:
+        status |= redo_lanes(redo, singular, careful_memory,
+                             asked, g, a, order, &mantissa, &exponent)
     if lane is vd:
         status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
     else:
@@ -201,28 +213,34 @@ cdef inline int row_elimination(
     cdef lane *pivots = a + n * pitch
     cdef int *origin = <int *> (pivots + n)
     cdef lane *work = pivots + n + n // 2 + 1
-    cdef lane zero, one, mantissa, exponent, last, strange
+    cdef lane zero, one, mantissa, exponent, last, most, apart, strange
+    cdef unsigned int singular
     cdef int status = FINE
     read_matrix(a, pitch, g.matrices[0], n, n, g.row_stride, g.column_stride)
     zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
+    most = most_of(a, n * pitch)
+    most = broadcast(greatest_element(&most), most)
     exponent, mantissa = zero, broadcast(
         eliminate_rows(a, n, pitch, True, pivots, origin, work) if jordan else
         eliminate_rows(a, n, pitch, False, pivots, origin, work), zero)
     last = pivots[n - 1]
-    strange = unusual(pivots, n, jordan)
+    apart = far_apart(pivots, n, most)
+    strange = either(apart, unusual(pivots, n, jordan))
     for k in range(n - 1):
         multiply_lanes(pivots[k], &mantissa, &exponent)
     if asked.gradient == GRADIENT_OF_LOGDET:
         finish_rows(a, n, pitch, one, one / last)
     elif asked.gradient == GRADIENT_OF_DET:
         finish_rows(a, n, pitch, last, one)
-        scale(a, n * pitch, mantissa, exponent)
     if jordan:
         strange = either(strange, not_finite(a, n * pitch))
+    if asked.gradient == GRADIENT_OF_DET:
+        status |= scale(a, n * pitch, mantissa, exponent, strange, width(a[0]))
     multiply_lanes(last, &mantissa, &exponent)
-    if mask_bits(strange):
-        status = redo_rows(mask_bits(has_zero(pivots, n)) != 0, careful_memory, asked, g, a, pitch,
-                           origin, &mantissa, &exponent)
+    singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
+    if mask_bits(strange) | doubted(&singular, g, a[0]):
+        status |= redo_rows(singular & 1, careful_memory, asked, g, a, pitch,
+                            origin, &mantissa, &exponent)
     if lane is vd:
         status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
         if jordan:
@@ -247,23 +265,74 @@ cdef inline void write_rows(
             (<real *> (target + i * row + origin[j] * column))[0] = a[i * pitch + j]
 
 
-cdef inline lane unusual(const lane *pivots, Py_ssize_t n, bint gradient) noexcept nogil:
-    """Where a pivot before the last is tiny (if `gradient`, zero, too) or any is not finite.
+cdef inline lane most_of(const lane *x, Py_ssize_t count) noexcept nogil:
+    """The largest |entry|; two maxima, since one would wait for itself."""
+    cdef lane most = absolute(x[0]), other = most
+    cdef Py_ssize_t i
+    for i in range(0, count - 1, 2):
+        most = maximum(absolute(x[i]), most)
+        other = maximum(absolute(x[i + 1]), other)
+    return maximum(absolute(x[count - 1]), maximum(most, other))
 
-    With a gradient, too, where pivots differ so much that their quotients may leave the range.
-    """
-    cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, small, size
-    cdef lane tiny = broadcast(1e-270 if lane is vd else 1e-30, zero)
+
+cdef inline double greatest_element(const lane *x) noexcept nogil:
+    cdef double most = 0.0
+    cdef Py_ssize_t i
+    for i in range(width(x[0])):
+        most = max(most, element(x, i))
+    return most
+
+
+cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept nogil:
+    """Where a pivot that is not zero is too small beside the largest entry, or that is too large.
+
+    The same for all functions, which have to agree on which matrices are singular."""
+    cdef lane zero = broadcast(0.0, most), one = broadcast(1.0, most), size, found = zero
+    cdef lane least = broadcast(2.0 ** -900 if lane is vd else 2.0 ** -100, most)
+    cdef Py_ssize_t k
+    least = least * maximum(most, one)
+    for k in range(n):
+        size = absolute(pivots[k])
+        found = either(found, zero_where(equal(size, zero), greater(least, size)))
+    return either(found, greater(most, broadcast(2.0 ** 1000 if lane is vd else 2.0 ** 120, most)))
+
+
+cdef inline unsigned int doubted(
+    unsigned int *singular, const group *g, lane like
+) noexcept nogil:
+    """Of the lanes with a pivot of zero those that have tiny entries: these may not be singular."""
+    cdef unsigned int found = 0
+    cdef double most, least, size, tiny = 2.0 ** -200 if lane is vd else 2.0 ** -25
+    cdef Py_ssize_t i, j
+    cdef int w
+    if not singular[0]:
+        return 0
+    for w in range(g.count):
+        most, least = 1.0, INFINITY
+        for i in range(g.n if singular[0] >> w & 1 else 0):
+            for j in range(g.n):
+                size = fabs(read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like))
+                most = max(most, size)
+                least = min(least, size) if size > 0 else least
+        if least < most * tiny:
+            found |= 1 << w
+    singular[0] &= ~found
+    return found
+
+
+cdef inline lane unusual(const lane *pivots, Py_ssize_t n, bint gradient) noexcept nogil:
+    """Where a pivot is not finite; with a gradient, too, where one before the last is zero, or
+    pivots differ so much that their quotients may leave the range."""
+    cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, size
     cdef lane apart = broadcast(1e-150 if lane is vd else 1e-15, zero)
     cdef lane most = zero, least = broadcast(1e300 if lane is vd else 1e38, zero)
     cdef Py_ssize_t k
-    for k in range(n):
+    for k in range(n if gradient else 0):
         size = absolute(pivots[k])
         most = maximum(size, most)
         least = select(equal(size, zero), least, -maximum(-size, -least))
         if k < n - 1:
-            small = greater(tiny, size)
-            strange = either(strange, small if gradient else zero_where(equal(size, zero), small))
+            strange = either(strange, equal(size, zero))
     if gradient:
         strange = either(strange, greater(most * apart, least))
     return either(strange, not_finite(pivots, n))
@@ -293,17 +362,26 @@ cdef inline void multiply_lanes(lane x, lane *mantissa, lane *exponent) noexcept
     exponent[0] = exponent[0] + e + f
 
 
-cdef inline void scale(lane *x, Py_ssize_t count, lane mantissa, lane exponent) noexcept nogil:
-    """x times mantissa 2^exponent; in one multiplication if the factor and all products fit."""
+cdef inline int scale(
+    lane *x, Py_ssize_t count, lane mantissa, lane exponent, lane strange, int lanes
+) noexcept nogil:
+    """x times mantissa 2^exponent; in one multiplication if the factor and all products fit.
+
+    OVERFLOWED where that makes infinities, but for the lanes that are `strange` before."""
     cdef lane multiple = times_power_of_two(mantissa, exponent)
     cdef lane most = broadcast(400.0 if lane is vd else 40.0, multiple)
+    cdef lane zero = broadcast(0.0, multiple), poison = zero
+    cdef unsigned int inside = mask_bits(complement(strange)) & ((1 << lanes) - 1)
     cdef Py_ssize_t i
     if mask_bits(greater(absolute(exponent), most)):
         for i in range(count):
             x[i] = times_power_of_two(x[i] * mantissa, exponent)
+            poison = multiply_add(x[i], zero, poison)
     else:
         for i in range(count):
             x[i] = x[i] * multiple
+            poison = multiply_add(x[i], zero, poison)
+    return OVERFLOWED if mask_bits(complement(equal(poison, zero))) & inside else FINE
 
 
 # ---- the careful path ----------------------------------------------------------------------------

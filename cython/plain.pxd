@@ -164,6 +164,9 @@ cdef inline void multiply(number x, number *mantissa, int64_t *exponent) noexcep
 # ---- matrices ----------------------------------------------------------------------------------
 
 cdef enum:
+    LEAST = -100000     # below the exponent of any number
+
+cdef enum:
     ALL_FINITE = 0
     HAS_INFINITY = 1
     HAS_NAN = 2
@@ -209,24 +212,34 @@ cdef inline void exchange_columns(
 
 
 cdef inline int64_t equilibrate(number *x, Py_ssize_t n, int *rows, int *columns) noexcept nogil:
-    """x_ij becomes x_ij 2^-(rows_i + columns_j), of size 1; the sum of all exponents."""
+    """x_ij becomes x_ij 2^-(rows_i + columns_j), of size 1; the sum of all exponents.
+
+    Both exponents are found before an entry is touched: scaled by its column alone, a row that is
+    2^-1100 times another one would vanish.
+    """
     cdef int64_t total = 0
     cdef Py_ssize_t i, j
-    cdef double most
-    for j in range(n):
-        most = 0
-        for i in range(n):
-            most = max(most, size(x[i * n + j]))
-        frexp(most, &columns[j])
-        for i in range(n):
-            x[i * n + j] = times_two_to_the(x[i * n + j], -columns[j])
-        total += columns[j]
     for i in range(n):
-        most = 0
+        rows[i] = LEAST
         for j in range(n):
-            most = max(most, size(x[i * n + j]))
-        frexp(most, &rows[i])
+            rows[i] = max(rows[i], exponent_of(x[i * n + j]))
+        rows[i] = 0 if rows[i] == LEAST else rows[i]
+    for j in range(n):
+        columns[j] = LEAST
+        for i in range(n):
+            columns[j] = max(columns[j], exponent_of(x[i * n + j]) - rows[i])
+        columns[j] = 0 if columns[j] < LEAST // 2 else columns[j]
+    for i in range(n):
+        total += rows[i] + columns[i]
         for j in range(n):
-            x[i * n + j] = times_two_to_the(x[i * n + j], -rows[i])
-        total += rows[i]
+            x[i * n + j] = times_two_to_the(x[i * n + j], -rows[i] - columns[j])
     return total
+
+
+cdef inline int exponent_of(number x) noexcept nogil:
+    """The exponent of a number, LEAST for zero."""
+    cdef int e = 0
+    if x == 0:
+        return LEAST
+    frexp(size(x), &e)
+    return e

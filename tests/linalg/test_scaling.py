@@ -1,0 +1,146 @@
+"""Badly scaled matrices: rows and columns scaled apart by powers of two, entries scattered over the
+whole range. The judge is exact rational arithmetic.
+
+Up to 4 x 4 any finite matrix has the right determinant; from 5 x 5 on, where rounding errors are
+relative to the rows and columns, any scaling of these does no harm.
+"""
+
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from matgrad._native import instruction_sets, load
+from tests.linalg.judges import exact_det_and_adjugate, unit_roundoff
+from tests.linalg.samples import Array
+
+FAR = {np.float32: 56, np.float64: 560}
+CLOSED = 4
+
+precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+sizes = pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 9])
+scalings = pytest.mark.parametrize("scaling", ["rows", "columns", "both", "random"])
+
+
+def scaled(rng: np.random.Generator, n: int, dtype: type[np.floating], scaling: str) -> Array:
+    """Return a matrix whose rows and columns have been multiplied by powers of two."""
+    far = FAR[dtype]
+    apart = rng.permutation(np.resize([far, -far], (2, n)), axis=1)
+    rows, columns = rng.integers(-far // 2, far // 2, (2, n)) if scaling == "random" else apart
+    rows = np.zeros_like(rows) if scaling == "columns" else rows
+    columns = np.zeros_like(columns) if scaling == "rows" else columns
+    if scaling == "both":
+        columns = columns // 2
+    X = rng.normal(size=(n, n)).astype(dtype)
+    return np.asarray(np.ldexp(X, np.add.outer(rows, columns)))
+
+
+def nearest(x: Fraction, dtype: type[np.floating]) -> float:
+    """Return an exact number as it is stored, infinite if it is too large."""
+    with mpmath.workdps(30), np.errstate(over="ignore"):
+        return float(dtype(float(mpmath.mpf(x.numerator) / x.denominator)))
+
+
+def stored(X: Any, dtype: type[np.floating]) -> Array:
+    """Return exact numbers as they are stored."""
+    return np.array([[nearest(x, dtype) for x in row] for row in X])
+
+
+def assert_near(got: Array, expected: Array, tolerance: float, dtype: type[np.floating]) -> None:
+    """Assert that rows agree up to a multiple of their largest entry, and what is infinite."""
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(got[~finite], expected[~finite])
+    got, expected = (np.where(finite, each, 0.0) for each in (got, expected))
+    largest = np.abs(expected).max(axis=-1, keepdims=True, initial=0)
+    error = np.abs(got - expected)
+    assert (error <= tolerance * largest + 2 * smallest).all()
+
+
+@precisions
+@sizes
+@scalings
+def test_scaling_rows_and_columns_costs_no_accuracy(
+    kernels: ModuleType, rng: np.random.Generator, scaling: str, n: int, dtype: type[np.floating]
+) -> None:
+    tolerance = (2 if n <= CLOSED else 2000 * n) * unit_roundoff(dtype)
+    for _ in range(5):
+        X = scaled(rng, n, dtype, scaling)
+        det, adjugate = exact_det_and_adjugate(X)
+        with np.errstate(all="ignore"):
+            value, gradient = kernels.det_and_gradient(X)
+            for each in (value, kernels.det(X)):
+                assert_near(np.array([[each]]), stored([[det]], dtype), tolerance, dtype)
+            # Rows of the gradient are as large as the product of the other rows of X.
+            assert_near(gradient, stored(adjugate.T, dtype), max(tolerance, 1e-13), dtype)
+            sign, logabsdet, inverse = kernels.slogdet_and_gradient(X)
+            assert_near(inverse, stored((adjugate / det).T, dtype), max(tolerance, 1e-13), dtype)
+        assert sign == (1 if det > 0 else -1)
+        with mpmath.workdps(30):
+            exact = float(mpmath.log(abs(mpmath.mpf(det.numerator) / det.denominator)))
+        assert abs(logabsdet - exact) <= tolerance + 2 * unit_roundoff(dtype) * abs(exact)
+
+
+numbers = st.builds(
+    lambda m, e: float(np.ldexp(m, e)), st.integers(-(2**53), 2**53), st.integers(-1100, 960)
+)
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("n", [2, 3, 4])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_the_determinant_of_any_small_matrix_is_right_to_an_ulp(
+    isa: str, n: int, data: st.DataObject
+) -> None:
+    X = data.draw(hnp.arrays(np.float64, (n, n), elements=numbers))
+    det, adjugate = exact_det_and_adjugate(X)
+    with np.errstate(all="ignore"):
+        value, gradient = load(isa).det_and_gradient(X)
+    u = unit_roundoff(np.float64)
+    assert_near(np.array([[value]]), stored([[det]], np.float64), 2 * u, np.float64)
+    expected = stored(adjugate.T, np.float64)
+    if np.isfinite(expected).all():
+        assert_near(gradient, expected, 4 * u, np.float64)
+
+
+@pytest.mark.parametrize("n", [5, 9, 40])
+def test_one_huge_entry_spoils_nothing(kernels: ModuleType, n: int) -> None:
+    X = np.eye(n)
+    X[0, n - 1] = 2.0**1000
+    X[n - 1, 0] = 2.0**-1000
+    X[1, 1] = 2.0
+    # The last row less 2^-1000 times the first one: its last entry becomes 1 - 1.
+    assert kernels.det(X) == 0
+    X[n - 1, 0] = -(2.0**-1000)
+    assert kernels.det(X) == 4
+    assert kernels.slogdet(X)[1] == pytest.approx(np.log(4), rel=1e-14)
+
+
+@pytest.mark.parametrize("n", [5, 8, 33])
+def test_a_product_that_underflows_makes_no_matrix_singular(kernels: ModuleType, n: int) -> None:
+    X = np.eye(n)
+    X[:2, :2] = [[2.0**500, 2.0**500], [2.0**-600, 0.0]]
+    assert kernels.det(X) == -(2.0**-100)
+    np.testing.assert_array_equal(kernels.inv(X)[:2, :2], [[0, 2.0**600], [2.0**-500, -(2.0**600)]])
+    assert kernels.slogdet(X)[0] == -1
+
+
+@pytest.mark.parametrize("n", [200, 512])
+def test_a_determinant_beyond_the_range_leaves_the_gradient_its_bits(
+    kernels: ModuleType, rng: np.random.Generator, n: int
+) -> None:
+    X = rng.normal(size=(n, n)) * 40
+    with np.errstate(over="ignore"):
+        value, gradient = kernels.det_and_gradient(X)
+    sign, logabsdet, inverse = kernels.slogdet_and_gradient(X)
+    assert value == sign * np.inf
+    assert logabsdet > 710
+    np.testing.assert_array_equal(np.sign(gradient), sign * np.sign(inverse))
+    np.testing.assert_allclose(inverse, np.linalg.inv(X).T, rtol=1e-6, atol=1e-10)

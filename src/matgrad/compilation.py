@@ -18,6 +18,7 @@ from matgrad.expression.executor import Registers
 from matgrad.expression.inference import infer
 from matgrad.expression.lowering import lower
 from matgrad.expression.program import Register
+from matgrad.expression.silence import silently
 from matgrad.expression.stages import Level, Stages
 from matgrad.objective import Objective
 
@@ -108,8 +109,7 @@ class Compilation:
             if variable.name in constants:
                 array = np.asarray(constants[variable.name]).astype(self.dtype, copy=False)
                 self.template[places[variable.name]] = array[APPEND[CORE_AXES[variable.declared]]]
-        with np.errstate(all="ignore"):
-            self.stages.run(self.template, Level.NOTHING, Level.CONSTANT)
+        silently(self.stages.run, self.template, Level.NOTHING, Level.CONSTANT)
 
     def start(self, x: Array) -> Registers:
         """Return registers in which the variables are those at x, flat."""
@@ -128,10 +128,11 @@ class Compilation:
         )
 
     def gradient_in(self, registers: Registers, x: Array) -> Array:
-        """Return the gradient by x that registers hold."""
+        """Return the gradient by x that registers hold, in memory of its own."""
         gradients = [registers[register] for register in self.gradients]
         found = self.coordinates.gradient(x, gradients)
-        return np.broadcast_to(found, (*self.batch, found.shape[-1])) if self.batch else found
+        wide = _over(self.batch, found, 1)
+        return found if wide is found else wide.copy()
 
     def product_in(self, registers: Registers, x: Array, p: Array) -> Array:
         """Return the product in a direction p, where registers hold what is the same for all."""
@@ -147,8 +148,15 @@ class Compilation:
             found = self.coordinates.product(x, p, gradients, products)
         else:
             found = products[0][..., 0]
-        batch = np.broadcast_shapes(self.batch, p.shape[:-1])
-        return np.broadcast_to(found, (*batch, found.shape[-1]))
+        return _over(np.broadcast_shapes(self.batch, p.shape[:-1]), found, 1)
+
+
+def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:
+    """Return an array with the axes of a batch before its own, `core` of them."""
+    own = array.ndim - core
+    if array.shape[:own] == batch:
+        return array
+    return np.broadcast_to(array, (*batch, *array.shape[own:]))
 
 
 def _given(name: str, constant: Any) -> Given:

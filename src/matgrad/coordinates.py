@@ -45,12 +45,15 @@ class Coordinates:
         }
         places = [slice(end - size, end) for end, size in zip(ends, counts, strict=True)]
         self.is_single = len(charts) == 1
+        self.is_plain = all(type(chart) is Full for chart in charts.values())
         self.parts = tuple(zip(charts.values(), cores, places, strict=True))
 
     def matrices(self, x: Array) -> list[Array]:
         """Return each variable as an array of shape (..., rows, columns)."""
         if self.is_single:
             return [self.parts[0][0].matrix(x, self.parts[0][1])]
+        if x.ndim == 1:
+            return [chart.matrix(x[place], core) for chart, core, place in self.parts]
         return [chart.matrix(x[..., place], core) for chart, core, place in self.parts]
 
     def derivatives(self, x: Array, p: Array) -> list[Array]:
@@ -61,9 +64,11 @@ class Coordinates:
         ]
 
     def gradient(self, x: Array, gradients: Sequence[Array]) -> Array:
-        """Return the gradients by the variables as one by x."""
+        """Return the gradients by the variables as one by x, in memory of its own."""
         if self.is_single:
             return self.parts[0][0].gradient(x, gradients[0])
+        if self.is_plain and x.ndim == 1 and all(G.ndim == 2 for G in gradients):
+            return np.concatenate([G.reshape(-1) for G in gradients])
         parts = zip(self.parts, gradients, strict=True)
         return _joined([chart.gradient(x[..., place], G) for (chart, _, place), G in parts])
 
@@ -175,7 +180,8 @@ def _sized(
 
 def _joined(parts: Sequence[Array]) -> Array:
     """Return the parts of a flat vector as one."""
-    batch = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
-    return np.concatenate(
-        [np.broadcast_to(part, (*batch, part.shape[-1])) for part in parts], axis=-1
-    )
+    batches = {part.shape[:-1] for part in parts}
+    if len(batches) > 1:
+        batch = np.broadcast_shapes(*batches)
+        parts = [np.broadcast_to(part, (*batch, part.shape[-1])) for part in parts]
+    return np.concatenate(parts, axis=-1)

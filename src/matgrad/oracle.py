@@ -17,7 +17,7 @@ from matgrad.expression.stages import Level
 from matgrad.formulas import Formula
 from matgrad.objective import Objective, Structure, objective_of
 from matgrad.parametrizations import chart_of
-from matgrad.points import OnFailure, Point, advance, product, start
+from matgrad.points import OnFailure, Point, advance, gradient, product, start
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -200,7 +200,7 @@ class Oracle:
         self._require("value_and_gradient", scalar=True)
         point = self._reach(x, Level.GRADIENT)
         value = point.value
-        return (value.copy() if value.ndim else value), self._shaped(point, point.gradient.copy())
+        return (value.copy() if value.ndim else value), self._shaped(point, gradient(point))
 
     def hessp(self, x: ArrayLike, p: ArrayLike) -> Array:
         """Return the Hessian at x times p, which has the shape of x."""
@@ -318,11 +318,12 @@ class Oracle:
         return coordinates
 
     def _count(self, compilation: Compilation, before: Level, level: Level) -> None:
-        factorisations = compilation.stages.factorisations(before, level)
+        values, gradients, factorisations = compilation.stages.tally(before, level)
+        counts = self.counts
         with self._lock:
-            self.counts.factorisations += factorisations
-            self.counts.values += before < Level.VALUE <= level
-            self.counts.gradients += before < Level.GRADIENT <= level
+            counts.values += values
+            counts.gradients += gradients
+            counts.factorisations += factorisations
 
     def _product(self, point: Point, p: Array) -> Array:
         with self._lock:

@@ -60,8 +60,8 @@ class Full:
         return self.matrix(p, core)
 
     def gradient(self, t: Array, G: Array) -> Array:
-        """Return the gradient in coordinates."""
-        return G.reshape(-1) if G.ndim == 2 else G.reshape(*G.shape[:-2], -1)
+        """Return the gradient in coordinates, always in memory of its own."""
+        return G.flatten() if G.ndim == 2 else G.copy().reshape(*G.shape[:-2], -1)
 
     def product(self, t: Array, p: Array, G: Array, dG: Array) -> Array:
         """Return the Hessian product in coordinates, where dG = H dX."""

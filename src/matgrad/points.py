@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from matgrad.compilation import Compilation
 from matgrad.expression.executor import Registers
+from matgrad.expression.silence import silently
 from matgrad.expression.stages import Level
 
 Array: TypeAlias = NDArray[Any]
@@ -42,8 +43,6 @@ class Point:
         The value or the residuals.
     failed : ndarray of bool, shape (...), or bool
         Where x is outside the domain.
-    gradient : ndarray, shape (..., size)
-        The gradient of a scalar.
     """
 
     key: Key
@@ -53,7 +52,6 @@ class Point:
     level: Level = Level.CONSTANT
     value: Any = None
     failed: Any = None
-    gradient: Any = None
 
 
 def start(key: Key, compilation: Compilation) -> Point:
@@ -64,7 +62,9 @@ def start(key: Key, compilation: Compilation) -> Point:
         x = x.reshape(compilation.flat_shape)
     if dtype is not compilation.dtype:
         x = x.astype(compilation.dtype)
-    return Point(key, x, compilation, compilation.start(x))
+    if compilation.coordinates.is_plain:
+        return Point(key, x, compilation, compilation.start(x))
+    return Point(key, x, compilation, silently(compilation.start, x))
 
 
 def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
@@ -78,24 +78,29 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
     compilation, registers = point.compilation, point.registers
     if point.level > Level.CONSTANT:
         registers = registers.copy()
-    value, failed, gradient = point.value, point.failed, point.gradient
-    with np.errstate(all="ignore"):
-        compilation.stages.run(registers, point.level, level)
-        if point.level < Level.VALUE:
-            value = compilation.value_in(registers)
-            failed = _failed(compilation, registers, value)
-            if failed is not False:
-                value = _replaced(value, failed, on_failure)
-        if point.level < Level.GRADIENT <= level and compilation.gradients:
-            gradient = compilation.gradient_in(registers, point.x)
-            gradient = gradient if failed is False else _without(gradient, failed)
-    return Point(point.key, point.x, compilation, registers, level, value, failed, gradient)
+    silently(compilation.stages.run, registers, point.level, level)
+    value, failed = point.value, point.failed
+    if point.level < Level.VALUE:
+        value = compilation.value_in(registers)
+        failed = _failed(compilation, registers, value)
+        if failed is not False:
+            value = _replaced(value, failed, on_failure)
+    return Point(point.key, point.x, compilation, registers, level, value, failed)
+
+
+def gradient(point: Point) -> Array:
+    """Return the gradient at a point of that level, a new array."""
+    compilation = point.compilation
+    if compilation.coordinates.is_plain:
+        found = compilation.gradient_in(point.registers, point.x)
+    else:
+        found = silently(compilation.gradient_in, point.registers, point.x)
+    return found if point.failed is False else _without(found, point.failed)
 
 
 def product(point: Point, p: Array) -> Array:
     """Return the Hessian product of a scalar, or the Jacobian product of residuals, along p."""
-    with np.errstate(all="ignore"):
-        found = point.compilation.product_in(point.registers, point.x, p)
+    found: Array = silently(point.compilation.product_in, point.registers, point.x, p)
     return found if point.failed is False else _without(found, point.failed)
 
 

@@ -17,6 +17,8 @@ FOLDED: Mapping[str, Callable[[float, float], float]] = {
     "power": operator.pow,
 }
 
+NORMS = frozenset({"norm", "squared_norm", "norm1"})
+
 # Up to this one, an elementwise power with an integer exponent is a few multiplications.
 LARGEST_MULTIPLIED_POWER = 4
 
@@ -167,7 +169,10 @@ class Builder:
         return -1 if known is None else known
 
     def scalar(self, operation: str, *operands: Register) -> Register:
-        """Return an operation whose result is a scalar."""
+        """Return an operation whose result is a scalar; a norm does not know a sign."""
+        made = self._made.get(operands[0])
+        if operation in NORMS and made is not None and made.operation == "negative":
+            operands = made.operands
         return self.emit(operation, operands, 1, 1)
 
     def of_matrix(self, what: str, a: Register) -> Register:

@@ -97,6 +97,9 @@ class Linear:
         if a_negative == b_negative:
             return a_negative, self.builder.elementwise("add", x, y)
         x, y = (y, x) if a_negative else (x, y)
+        opposite = self.builder.known("subtract", (y, x))
+        if opposite is not None:
+            return True, opposite
         return False, self.builder.elementwise("subtract", x, y)
 
     def scaled(self, parts: Multiple, register: Register) -> Signed:

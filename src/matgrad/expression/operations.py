@@ -155,6 +155,8 @@ def _norm(A: Array) -> Array:
 
 
 def _squared_norm(A: Array) -> Array:
+    if A.ndim == 2 and A.dtype.kind == "f":
+        return np.asarray(np.dot(A.reshape(1, -1), A.reshape(-1, 1)))
     entries = A.reshape(*A.shape[:-2], A.shape[-2] * A.shape[-1])
     return _scalar(np.vecdot(entries, entries).real)
 

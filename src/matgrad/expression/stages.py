@@ -68,7 +68,7 @@ class Stages:
         self.dtype = dtype
         self.levels = _levels(program, outputs, moving, directions)
         self._steps: dict[tuple[Level, Level], list[Step]] = {}
-        self._factorisations: dict[tuple[Level, Level], int] = {}
+        self._tallies: dict[tuple[Level, Level], tuple[int, int, int]] = {}
 
     def run(self, registers: Registers, start: Level, stop: Level) -> None:
         """Compute what lies above one level, up to another one."""
@@ -79,18 +79,20 @@ class Stages:
         for step in steps:
             step(registers)
 
-    def factorisations(self, start: Level, stop: Level) -> int:
-        """Return how many matrices are factorised between two levels."""
-        found = self._factorisations.get((start, stop))
+    def tally(self, start: Level, stop: Level) -> tuple[int, int, int]:
+        """Return how many values, gradients and factorisations lie between two levels."""
+        found = self._tallies.get((start, stop))
         if found is None:
-            found = self._factorisations[start, stop] = self._factorised(start, stop)
+            instructions = zip(self.program.instructions, self.levels, strict=True)
+            found = self._tallies[start, stop] = (
+                int(start < Level.VALUE <= stop),
+                int(start < Level.GRADIENT <= stop),
+                sum(
+                    each.operation in FACTORISATIONS and start < level <= stop
+                    for each, level in instructions
+                ),
+            )
         return found
-
-    def _factorised(self, start: Level, stop: Level) -> int:
-        return sum(
-            each.operation in FACTORISATIONS and start < level <= stop
-            for each, level in zip(self.program.instructions, self.levels, strict=True)
-        )
 
     def _between(self, start: Level, stop: Level) -> list[Instruction]:
         """Return the instructions of a stage; what later ones read has no last use in it."""

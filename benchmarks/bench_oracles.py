@@ -1,15 +1,20 @@
 """Value and gradient at a new point: an oracle beside jax.jit(value_and_grad) and torch's autograd.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 taskset -c 0 pytest benchmarks/bench_oracles.py \
-        --benchmark-columns=median,min --benchmark-sort=name
+    export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+    taskset -c 0 pytest benchmarks/bench_oracles.py --benchmark-columns=median,min
+    taskset -c 0 python benchmarks/bench_oracles.py likelihood    # ratios, by turns
+
+The second is for a machine that others use, too: all take turns, so that they share its moods.
 
 NumPy arrays go in, NumPy arrays come out, in one thread; the overhead of a call is in it. JAX and
 PyTorch get each function in the ways that are usual: the shortest time counts. Every value and
 gradient is compared with the oracle's before it is timed.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +64,7 @@ def likelihood(n: int, *batch: int) -> Problem:
         logarithms = xp.log((L * xp.eye(n, dtype=S.dtype)).sum(-1)).sum(-1)
         return 2 * logarithms + _trace(xp, _cholesky_solve(xp, L, C))
 
-    constants = {"C": covariances()}
+    constants: Any = {"C": covariances()}
     return Problem(
         Oracle("logdet(S) + tr(inv(S)*C)", "S", structure={"C": "symmetric"}, **constants),
         lambda: {"S": covariances() + np.eye(n)},
@@ -74,7 +79,7 @@ def likelihood(n: int, *batch: int) -> Problem:
 
 def logistic(samples: int, n: int, *batch: int) -> Problem:
     rng = np.random.default_rng(1)
-    constants = {
+    constants: Any = {
         "X": rng.normal(size=(*batch, samples, n)),
         "y": np.sign(rng.normal(size=(*batch, samples))),
     }
@@ -90,7 +95,7 @@ def logistic(samples: int, n: int, *batch: int) -> Problem:
 
 def factorisation(n: int, *batch: int) -> Problem:
     rng, rank = np.random.default_rng(2), max(2, n // 4)
-    constants = {"Y": rng.normal(size=(*batch, n, n))}
+    constants: Any = {"Y": rng.normal(size=(*batch, n, n))}
     return Problem(
         Oracle("norm(Y - U*V')^2", ("U", "V"), **constants),
         lambda: {name: rng.normal(size=(*batch, n, rank)) for name in "UV"},
@@ -101,7 +106,7 @@ def factorisation(n: int, *batch: int) -> Problem:
 
 def quadratic_trace(n: int, *batch: int) -> Problem:
     rng = np.random.default_rng(3)
-    constants = {name: rng.normal(size=(*batch, n, n)) for name in "AQ"}
+    constants: Any = {name: rng.normal(size=(*batch, n, n)) for name in "AQ"}
     return Problem(
         Oracle("tr(X*A*X'*Q)", "X", **constants),
         lambda: {"X": rng.normal(size=(*batch, n, n))},
@@ -194,18 +199,45 @@ def test_value_and_gradient(
     case: str, implementation: Callable[[Problem, str], Evaluate], way: str, benchmark: Any
 ) -> None:
     problem = CASES[case]()
+    benchmark.group = f"{case}, {POINTS} points"
+    benchmark.pedantic(tour(problem, implementation, way), rounds=ROUNDS, warmup_rounds=3)
+
+
+def tour(
+    problem: Problem, implementation: Callable[[Problem, str], Evaluate], way: str
+) -> Callable[[], None]:
+    """Return what evaluates at some points, after a comparison with the oracle."""
     evaluate = implementation(problem, way)
     points = [problem.oracle.pack(**problem.draw()) for _ in range(POINTS)]
     for x in points[:2]:
         for found, wanted in zip(evaluate(x), problem.oracle.value_and_gradient(x), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8 * np.abs(wanted).max())
 
-    def tour() -> None:
+    def run() -> None:
         for x in points:
             evaluate(x)
 
-    benchmark.group = f"{case}, {POINTS} points"
-    benchmark.pedantic(tour, rounds=ROUNDS, iterations=1, warmup_rounds=3)
+    return run
+
+
+def race(case: str) -> str:
+    """Return a line with the median time of the oracle, and those of the others in units of it."""
+    problem = CASES[case]()
+    tours = {"matgrad": tour(problem, by_oracle, "")}
+    for way in WAYS[case.split()[0].rstrip(",")]:
+        tours[f"jax, {way}"] = tour(problem, by_jax, way)
+        tours[f"torch, {way}"] = tour(problem, by_torch, way)
+    times: dict[str, list[float]] = {name: [] for name in tours}
+    for _ in range(ROUNDS):
+        for name, run in tours.items():
+            run()  # its code and data are in the caches again
+            start = perf_counter()
+            run()
+            times[name].append(perf_counter() - start)
+    median = {name: float(np.median(each)) for name, each in times.items()}
+    own = median.pop("matgrad")
+    ratios = "   ".join(f"{name} {each / own:.2f}" for name, each in median.items())
+    return f"{case:32}{own / POINTS * 1e6:10.1f} us   {ratios}"
 
 
 def _split(problem: Problem) -> tuple[Callable[[Any], list[Any]], bool]:
@@ -244,3 +276,10 @@ def _softplus(xp: Any, x: Any) -> Any:
     from jax.nn import softplus
 
     return softplus(x)
+
+
+if __name__ == "__main__":
+    set_num_threads(1)
+    for case in CASES:
+        if not sys.argv[1:] or any(word in case for word in sys.argv[1:]):
+            print(race(case), flush=True)

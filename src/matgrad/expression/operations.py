@@ -113,8 +113,12 @@ def _solve(A: Array, B: Array) -> Array:
 
 def _trace_product(A: Array, B: Array) -> Array:
     """Return tr(A B): of two matrices alone that lie alike in memory, by BLAS's inner product."""
-    if A.ndim == 2 == B.ndim and A.flags.f_contiguous and B.flags.c_contiguous:
-        return np.asarray(np.dot(A.T.reshape(1, -1), B.reshape(-1, 1)))
+    if A.ndim == 2 == B.ndim:
+        a, b = A.flags, B.flags
+        if a.f_contiguous and b.c_contiguous:
+            return np.asarray(np.dot(A.T.reshape(1, -1), B.reshape(-1, 1)))
+        if a.c_contiguous and b.f_contiguous:
+            return np.asarray(np.dot(A.reshape(1, -1), B.T.reshape(-1, 1)))
     return _scalar(linalg.trace_product(A, B))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from matgrad.calculus.derivation import Derivation, Layout, Step
+from matgrad.calculus.einstein import by_indices
 from matgrad.calculus.problem import Problem
 from matgrad.calculus.reading import by_differentials, total_differential
 from matgrad.calculus.simplification import simplify
@@ -89,7 +90,8 @@ def derive(
     value = parse(expression, **declarations) if isinstance(expression, str) else expression
     if not isinstance(wrt, str):
         return total_differential(Problem(value, wrt))
-    return laid_out(by_differentials(Problem(value, [wrt]), order, convention), layout)
+    by_method = by_indices if method == "einstein" else by_differentials
+    return laid_out(by_method(Problem(value, [wrt]), order, convention), layout)
 
 
 def laid_out(derivation: Derivation, layout: Layout) -> Derivation:

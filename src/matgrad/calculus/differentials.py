@@ -100,9 +100,13 @@ class Differentials:
         """Return the differential of a node by its rule."""
         if Differential(node) in self._given:
             return self._given[Differential(node)]
-        rule, result = RULES[type(node)](self, node)
+        rule, result = self.apply_once(node)
         rules.append(rule)
         return result.substitute(self._given)
+
+    def apply_once(self, node: Expression) -> tuple[str, Expression]:
+        """Return the rule for a node, and the differential in which those of parts are open."""
+        return RULES[type(node)](self, node)
 
     def varies(self, node: Expression) -> bool:
         """Return whether an expression depends on what varies; a sign jumps, but does not vary."""

@@ -568,6 +568,9 @@ def _joined(left: Expression, right: Expression) -> Expression | None:
     (a, j), (b, k) = _as_power(left), _as_power(right)
     if _are_orthogonal(left, right):
         return Constant("I")
+    match left, right:
+        case Constant("ones", (rows,)), Transpose(Constant("ones", (columns,))):
+            return Constant("ones", (rows, columns))
     if a != b:
         return None
     return Constant("I") if j + k == 0 else a if j + k == 1 else Power.of(a, j + k)

@@ -1,0 +1,161 @@
+"""The method: write in indices, product rule, deltas, contraction, order, read back."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+from matgrad.calculus.derivation import (
+    Condition,
+    Derivation,
+    NotDifferentiableError,
+    Outcome,
+    Step,
+    unique,
+)
+from matgrad.calculus.einstein.indices import (
+    ENTRY,
+    Index,
+    IndexExpression,
+    Tensor,
+)
+from matgrad.calculus.einstein.reading_back import read_back
+from matgrad.calculus.einstein.slopes import Slopes
+from matgrad.calculus.problem import Problem
+from matgrad.calculus.simplification import simplify
+from matgrad.calculus.structures import Convention, projected
+from matgrad.expression.dimension import Dimension, Kind
+from matgrad.expression.expression import Expression
+from matgrad.expression.inference import infer
+from matgrad.expression.nodes import Constant
+
+
+def by_indices(problem: Problem, order: int, convention: Convention) -> Derivation:
+    """Return the first derivative of a scalar or a vector, or the Hessian by a vector.
+
+    Raises
+    ------
+    NotDifferentiableError
+        If the method does not apply: to a function of matrices with matrices as values, whose
+        derivative has four indices; or where a product of entries is none of matrices.
+    """
+    first = _Method(problem, problem.sized, convention).derivation()
+    if order == 1:
+        return first
+    if first.kind != "gradient" or problem.variable.kind is Kind.MATRIX:
+        raise NotDifferentiableError(
+            "derive: order 2 by indices is for a scalar by a scalar or a vector; "
+            f"got {problem.value} by {problem.variable.description}"
+        )
+    gradient = infer((first.result,), (problem.variable,)).expressions[0]
+    second = _Method(problem, gradient, convention).derivation()
+    return Derivation(
+        problem.value,
+        problem.variables,
+        "hessian",
+        second.result,
+        (*first.steps, *second.steps),
+        unique([*first.conditions, *second.conditions]),
+        "denominator",
+    )
+
+
+class _Method:
+    """One derivative by index notation."""
+
+    def __init__(self, problem: Problem, value: Expression, convention: Convention) -> None:
+        self.problem = problem
+        self.value = value
+        self.convention = convention
+        self.slopes = Slopes(problem.variable)
+        self.output = self.free_indices()
+
+    def free_indices(self) -> tuple[Index, ...]:
+        """Return the indices of an entry of the function: none of a scalar, one of a vector."""
+        if self.value.is_scalar:
+            return ()
+        if self.value.kind is Kind.COLUMN and self.problem.variable.kind is not Kind.MATRIX:
+            return (self.slopes.fresh(),)
+        raise NotDifferentiableError(
+            f"the index method gives {self.value} by {self.problem.variable.name} a derivative "
+            "with more than two indices, which no matrix has; method='differential' gives it"
+        )
+
+    @cached_property
+    def entry(self) -> tuple[Index, ...]:
+        """The indices of the entry of the variable."""
+        variable = self.problem.variable
+        return ENTRY[: {Kind.SCALAR: 0, Kind.COLUMN: 1}.get(variable.kind, 2)]
+
+    def derivation(self) -> Derivation:
+        """Return the derivative with its steps."""
+        slopes = IndexExpression(tuple(self.slopes.of(self.value, self.output)))
+        free = (*self.output, *self.entry)
+        contracted = slopes.with_deltas().contracted(free)
+        result = self.result(contracted, free)
+        model = self.problem.variable if self.value.is_scalar else None
+        result = self.problem.bare(result, model)
+        steps = (*self.steps(slopes, contracted), Step("read back as matrices", result))
+        conditions = [
+            Condition(self.problem.bare(simplify(each.subject)), each.property)
+            for each in self.slopes.rules.conditions
+        ]
+        kind: Outcome = "gradient" if self.value.is_scalar else "jacobian"
+        return Derivation(
+            self.problem.value,
+            self.problem.variables,
+            kind,
+            result,
+            steps,
+            unique(conditions),
+            "denominator" if kind == "gradient" else "numerator",
+        )
+
+    def steps(self, slopes: IndexExpression, contracted: IndexExpression) -> Iterator[Step]:
+        """Yield the stages before the result."""
+        written = Slopes(self.problem.variable).written(self.value, self.output)
+        yield Step("write in indices", written)
+        yield Step("; ".join(["product rule", *self.slopes.known]), slopes)
+        rule = "derivative of an entry: dX_ij/dX_st = delta_is delta_jt"
+        yield Step(rule if len(self.entry) == 2 else "derivative of an entry", slopes.with_deltas())
+        yield Step("contract the deltas", contracted)
+
+    def result(self, contracted: IndexExpression, free: tuple[Index, ...]) -> Expression:
+        """Return the contracted expression as a simplified matrix."""
+        zeros = self.zeros()
+        if not contracted.terms:
+            return zeros
+        matrix = read_back(contracted, free, self.lengths(contracted))
+        result = simplify(matrix, zeros)
+        if self.value.is_scalar:
+            return projected(result, self.problem.variable, self.convention)
+        return result
+
+    def zeros(self) -> Expression:
+        """Return a zero derivative."""
+        if self.value.is_scalar:
+            return self.problem.zeros(self.problem.variable)
+        shapes = self.problem.shapes()
+        rows, columns = shapes(self.value)[0], shapes(self.problem.variable)[0]
+        return Constant("zeros", (rows, columns) if self.entry else (rows,))
+
+    def lengths(self, expression: IndexExpression) -> dict[Index, Dimension]:
+        """Return the lengths of all indices that a tensor shows."""
+        shapes = self.problem.shapes()
+        lengths: dict[Index, Dimension] = {}
+        for index, size in self.shown(expression, shapes):
+            lengths.setdefault(index, size)
+        sizes = shapes(self.problem.variable)
+        lengths |= dict(zip(self.entry, sizes, strict=False))
+        if self.output:
+            lengths[self.output[0]] = shapes(self.value)[0]
+        return lengths
+
+    @staticmethod
+    def shown(expression: IndexExpression, shapes: object) -> Iterable[tuple[Index, Dimension]]:
+        """Yield the indices of all tensors with the lengths of their axes."""
+        assert callable(shapes)
+        for term in expression.terms:
+            for factor in term.factors:
+                if isinstance(factor, Tensor):
+                    rows, columns = shapes(factor.tensor)
+                    axes = (columns,) if factor.tensor.kind is Kind.ROW else (rows, columns)
+                    yield from zip(factor.indices, axes, strict=False)

@@ -1,0 +1,122 @@
+"""Derivation by index notation, against the catalog and against the other method."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from matgrad import catalog, derive, parse
+from matgrad.calculus import NotDifferentiableError
+from matgrad.expression.evaluation import evaluate
+from matgrad.expression.expression import Expression
+from matgrad.formulas import Formula
+from tests.expression.strategies import arrays, expressions, is_measurable
+
+# Kronecker products, of which the notation has no sign.
+REFUSED = {"trace-kronecker", "trace-kronecker-square"}
+FORMULAS = [
+    formula
+    for formula in catalog.values()
+    if formula.kind in ("gradient", "jacobian", "hessian") and formula.id not in REFUSED
+]
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.id)
+def test_a_formula_of_the_catalog_is_derived(formula: Formula) -> None:
+    derivation = derive(
+        formula.value,
+        formula.wrt,
+        method="einstein",
+        order=2 if formula.kind == "hessian" else 1,
+        layout="numerator" if formula.kind == "jacobian" else "denominator",
+        convention="free" if formula.convention == "free" else "symmetric",
+    )
+    sample: dict[str, Any] = formula.sample(np.random.default_rng(1), (3,))
+    model = formula.parse(formula.wrt) if formula.kind == "gradient" else None
+    pair = (derivation.result, formula.derivative, *map(formula.parse, formula.variables))
+    found, declared, *_ = evaluate(pair, sample, (model, model))
+    np.testing.assert_allclose(
+        np.broadcast_to(found, declared.shape), declared, atol=1e-10 * np.abs(declared).max()
+    )
+
+
+def test_the_steps_are_those_of_the_lecture() -> None:
+    derivation = derive("tr(X*A*X'*Q)", "X", method="einstein")
+    assert [str(step.expression) for step in derivation.steps] == [
+        "X_ij A_jk X_lk Q_li",
+        "dX_ij/dX_st A_jk X_lk Q_li + X_ij A_jk dX_lk/dX_st Q_li",
+        "delta_is delta_jt A_jk X_lk Q_li + X_ij A_jk delta_ls delta_kt Q_li",
+        "A_tk X_lk Q_ls + X_ij A_jt Q_si",
+        "Q'*X*A' + Q*X*A",
+    ]
+    assert derivation.steps[0].expression.latex() == r"X_{ij} \, A_{jk} \, X_{lk} \, Q_{li}"
+
+
+def test_a_known_derivative_is_named() -> None:
+    derivation = derive("logdet(X)", "X", method="einstein")
+    assert "known derivative: d logdet(F)/dF_ab = inv(F)_ba" in derivation.steps[1].rule
+    assert [str(condition) for condition in derivation.conditions] == ["X is invertible"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt"), [("inv(A)", "A"), ("A*x", "A"), ("vec(X)'*b", "X"), ("tr(kron(A, X))", "X")]
+)
+def test_what_the_method_does_not_reach_is_refused_by_name(text: str, wrt: str) -> None:
+    with pytest.raises(NotDifferentiableError, match="method='differential'"):
+        derive(text, wrt, method="einstein")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt", "result"),
+    [
+        ("tr(X)", "X", "I"),
+        ("sum(X)", "X", "ones(n, m)"),
+        ("sum(X*A)", "X", "ones(n, l)*A'"),
+        ("tr((A .* X)*B)", "X", "A .* B'"),
+        ("x'*diag(X)", "X", "diag(x)"),
+        ("sum(diag(x)*A*diag(x))", "x", "A*x + A'*x"),
+        ("norm1(X)", "X", "sign(X)"),
+    ],
+)
+def test_indices_are_read_back(text: str, wrt: str, result: str) -> None:
+    derivation = derive(text, wrt, method="einstein")
+    A = {
+        name: np.random.default_rng(2).random((3, 3)[: len(shape)])
+        for name, shape in derivation.value.shapes.items()
+    }
+    model = derivation.variables[0]
+    expected, found, *_ = evaluate(
+        (parse(result), derivation.result, derivation.value), A, (model, model)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(expressions(("1", "1"), depth=3))
+def test_both_methods_agree(expression: Expression) -> None:
+    if not is_measurable(expression):
+        return
+    values = arrays(np.random.default_rng(3), expression, ())
+    for name, variable in expression.variables.items():
+        try:
+            first = derive(expression, name, method="einstein").result
+        except NotDifferentiableError:
+            continue
+        second = derive(expression, name).result
+        _compare(first, second, variable, values)
+
+
+def _compare(first: Expression, second: Expression, variable: Any, values: dict[str, Any]) -> None:
+    needed = (first, second, variable)
+    names = {name for each in needed for name in each.variables}
+    given_arrays = {name: array for name, array in values.items() if name in names}
+    try:
+        with np.errstate(all="ignore"):
+            a, b, *_ = evaluate(needed, given_arrays, (variable, variable))
+    except ValueError:
+        return  # a constant has outlived the variables that show its size
+    scale = np.abs(b).max(initial=1e-6)
+    if np.isfinite(a).all() and np.isfinite(b).all():
+        a = np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape))
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * scale)

@@ -93,6 +93,8 @@ class Compilation:
         batches = [each.shape[: len(each.shape) - own[each.name]] for each in given]
         # The batch of every result.
         self.batch = np.broadcast_shapes(*batches)
+        # Whether a gradient is its matrices, one behind the other.
+        self.is_direct = coordinates.is_plain and not self.batch
         self.stages = Stages(
             program,
             {
@@ -114,7 +116,11 @@ class Compilation:
     def start(self, x: Array) -> Registers:
         """Return registers in which the variables are those at x, flat."""
         registers = self.template.copy()
-        for register, matrix in zip(self.moving, self.coordinates.matrices(x), strict=True):
+        matrices = self.coordinates.matrices(x)
+        if len(matrices) == 1:
+            registers[self.moving[0]] = matrices[0]
+            return registers
+        for register, matrix in zip(self.moving, matrices, strict=True):
             registers[register] = matrix
         return registers
 
@@ -129,6 +135,8 @@ class Compilation:
 
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""
+        if self.is_direct:
+            return np.concatenate([registers[register].reshape(-1) for register in self.gradients])
         gradients = [registers[register] for register in self.gradients]
         found = self.coordinates.gradient(x, gradients)
         wide = _over(self.batch, found, 1)

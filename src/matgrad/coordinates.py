@@ -65,10 +65,6 @@ class Coordinates:
 
     def gradient(self, x: Array, gradients: Sequence[Array]) -> Array:
         """Return the gradients by the variables as one by x, in memory of its own."""
-        if self.is_single:
-            return self.parts[0][0].gradient(x, gradients[0])
-        if self.is_plain and x.ndim == 1 and all(G.ndim == 2 for G in gradients):
-            return np.concatenate([G.reshape(-1) for G in gradients])
         parts = zip(self.parts, gradients, strict=True)
         return _joined([chart.gradient(x[..., place], G) for (chart, _, place), G in parts])
 
@@ -180,6 +176,8 @@ def _sized(
 
 def _joined(parts: Sequence[Array]) -> Array:
     """Return the parts of a flat vector as one."""
+    if len(parts) == 1:
+        return parts[0]
     batches = {part.shape[:-1] for part in parts}
     if len(batches) > 1:
         batch = np.broadcast_shapes(*batches)

@@ -278,10 +278,10 @@ class Oracle:
         point = self._last
         if point is None or point.key != key or point.compilation.order < self._order:
             point = start(key, self._compiled(array.shape, array.dtype))
-        if point.level < level:
-            before, point = point.level, advance(point, level, self._on_failure)
+        before = point.level
+        if before < level:
+            self._last = point = advance(point, level, self._on_failure)
             self._count(point.compilation, before, level)
-            self._last = point
         return point
 
     def _compiled(self, lengths: tuple[int, ...], dtype: np.dtype[Any]) -> Compilation:

@@ -4,7 +4,7 @@ A point is never changed: what is computed beyond it makes a new one, so threads
 Outside the domain of the objective its value is what `on_failure` says, and derivatives are NaN.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -75,17 +75,19 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
     numpy.linalg.LinAlgError
         If x is outside the domain and `on_failure` is "raise".
     """
-    compilation, registers = point.compilation, point.registers
+    compilation = point.compilation
     if point.level > Level.CONSTANT:
-        registers = registers.copy()
+        point = replace(point, registers=point.registers.copy())
+    # A point of which nothing has been computed is nobody else's yet.
+    registers = point.registers
     silently(compilation.stages.run, registers, point.level, level)
-    value, failed = point.value, point.failed
     if point.level < Level.VALUE:
         value = compilation.value_in(registers)
         failed = _failed(compilation, registers, value)
-        if failed is not False:
-            value = _replaced(value, failed, on_failure)
-    return Point(point.key, point.x, compilation, registers, level, value, failed)
+        point.value = value if failed is False else _replaced(value, failed, on_failure)
+        point.failed = failed
+    point.level = level
+    return point
 
 
 def gradient(point: Point) -> Array:

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from matgrad.expression.silence import silently
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -25,8 +27,7 @@ def sigmoid(x: Array) -> Array:
             upper = x.dtype.type(1) / (1 + tail)
         return np.asarray(np.where(x.real < 0, tail * upper, upper))
     result: Array = np.negative(x)
-    with np.errstate(over="ignore"):
-        np.exp(result, out=result)
+    silently(np.exp, result, result)
     result += 1
     np.reciprocal(result, out=result)
     return result

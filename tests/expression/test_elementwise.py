@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from matgrad._native import instruction_sets, load
 from matgrad.expression.elementwise import relu, sigmoid, softplus
 
 Array = NDArray[Any]
@@ -74,3 +75,44 @@ def test_an_imaginary_step_gives_the_derivative(function: Any, derivative: Any) 
 
 def test_relu_of_zero_is_zero() -> None:
     assert relu(np.array([0.0, 0.0j])).tolist() == [0, 0]
+
+
+KERNELS: dict[str, Callable[[mpmath.mpf], mpmath.mpf]] = {
+    "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_is_right_to_three_units_in_the_last_place(name: str, isa: str) -> None:
+    rng = np.random.default_rng(0)
+    tiny = 10 ** rng.uniform(-300, 0, 100)
+    x = np.concatenate([3 * rng.normal(size=301), rng.uniform(-700, 700, 300), tiny, -tiny])
+    with mpmath.workprec(200):
+        for number, found in zip(x, getattr(load(isa, "elementwise"), name)(x), strict=True):
+            error = mpmath.mpf(found) - KERNELS[name](mpmath.mpf(number))
+            assert abs(error) <= 3 * mpmath.mpf(np.spacing(found)), number
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize(("name", "values"), [("softplus", (0, np.inf)), ("sigmoid", (0, 1))])
+def test_a_kernel_has_its_limits_and_keeps_nan(
+    name: str, values: tuple[float, float], isa: str
+) -> None:
+    found = getattr(load(isa, "elementwise"), name)(np.array([-np.inf, np.inf, np.nan, -800]))
+    np.testing.assert_array_equal(found, [*values, np.nan, 0])
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_does_not_see_how_numbers_lie(name: str, isa: str) -> None:
+    kernel = getattr(load(isa, "elementwise"), name)
+    x = np.random.default_rng(1).normal(size=(7, 11))
+    wanted = np.array([[kernel(number) for number in row] for row in x])
+    np.testing.assert_array_equal(kernel(x), wanted)
+    np.testing.assert_array_equal(kernel(x.T), wanted.T)
+    np.testing.assert_array_equal(kernel(x[:, ::-3]), wanted[:, ::-3])
+    spread = np.zeros((7, 22))[:, ::2]
+    np.testing.assert_array_equal(kernel(x, out=spread), wanted)
+    np.testing.assert_array_equal(kernel(x, out=x), wanted)

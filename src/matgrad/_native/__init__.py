@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matgrad._native.processor import instruction_sets
 
-__all__ = ["chosen", "instruction_sets", "kernels", "load"]
+__all__ = ["chosen", "elementwise", "instruction_sets", "kernels", "load"]
 
 
 def chosen() -> str:
@@ -28,12 +28,14 @@ def chosen() -> str:
     return wanted
 
 
-def load(isa: str) -> ModuleType:
-    """Return the module of kernels compiled for the instruction set `isa`."""
-    return importlib.import_module(f"matgrad._native.{isa}.linalg")
+def load(isa: str, name: str = "linalg") -> ModuleType:
+    """Return a module of kernels compiled for the instruction set `isa`."""
+    return importlib.import_module(f"matgrad._native.{isa}.{name}")
 
 
 if TYPE_CHECKING:
+    from matgrad._native import elementwise
     from matgrad._native import linalg as kernels
 else:
     kernels = load(chosen())
+    elementwise = load(chosen(), "elementwise")

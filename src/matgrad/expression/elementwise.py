@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from matgrad._native import elementwise
 from matgrad.expression.silence import silently
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -21,6 +22,8 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(np.array([-800.0, -700.0, 0.0, 700.0]))
     array([0.00000000e+000, 9.85967654e-305, 5.00000000e-001, 1.00000000e+000])
     """
+    if x.dtype == np.float64:
+        return np.asarray(elementwise.sigmoid(x))
     if x.dtype.kind == "c":
         tail = _tail(x)
         with np.errstate(invalid="ignore"):
@@ -41,6 +44,8 @@ def softplus(x: Array) -> Array:
     >>> softplus(np.array([-700.0, 0.0, 700.0]))
     array([9.85967654e-305, 6.93147181e-001, 7.00000000e+002])
     """
+    if x.dtype == np.float64:
+        return np.asarray(elementwise.softplus(x))
     tail = _tail(x)
     np.log1p(tail, out=tail)
     tail += relu(x)

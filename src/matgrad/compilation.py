@@ -95,6 +95,10 @@ class Compilation:
         self.batch = np.broadcast_shapes(*batches)
         # Whether a gradient is its matrices, one behind the other.
         self.is_direct = coordinates.is_plain and not self.batch
+        self.places = [
+            (register, place, core)
+            for register, (_, core, place) in zip(self.moving, coordinates.parts, strict=True)
+        ]
         self.stages = Stages(
             program,
             {
@@ -112,14 +116,16 @@ class Compilation:
                 array = np.asarray(constants[variable.name]).astype(self.dtype, copy=False)
                 self.template[places[variable.name]] = array[APPEND[CORE_AXES[variable.declared]]]
         silently(self.stages.run, self.template, Level.NOTHING, Level.CONSTANT)
+        self.template = [_laid_out(register) for register in self.template]
 
     def start(self, x: Array) -> Registers:
         """Return registers in which the variables are those at x, flat."""
         registers = self.template.copy()
-        matrices = self.coordinates.matrices(x)
-        if len(matrices) == 1:
-            registers[self.moving[0]] = matrices[0]
+        if self.is_direct and x.ndim == 1:
+            for register, place, core in self.places:
+                registers[register] = x[place].reshape(core)
             return registers
+        matrices = self.coordinates.matrices(x)
         for register, matrix in zip(self.moving, matrices, strict=True):
             registers[register] = matrix
         return registers
@@ -165,6 +171,16 @@ def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:
     if array.shape[:own] == batch:
         return array
     return np.broadcast_to(array, (*batch, *array.shape[own:]))
+
+
+def _laid_out(register: Any) -> Any:
+    """Return a constant of a batch in C order.
+
+    Times a stack of transposed matrices takes `numpy.matmul` twice as long: 130 us instead of 55
+    for 1000 of size 8.
+    """
+    is_batch = isinstance(register, np.ndarray) and register.ndim > 2
+    return np.ascontiguousarray(register) if is_batch else register
 
 
 def _given(name: str, constant: Any) -> Given:

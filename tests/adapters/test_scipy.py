@@ -111,3 +111,34 @@ def test_an_exception_in_a_callback_leaves_the_oracle_as_it_was() -> None:
     wanted, wanted_gradient = problem.by_hand(problem.start)
     assert value == pytest.approx(wanted, rel=1e-14)
     np.testing.assert_allclose(gradient, wanted_gradient, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", ["BFGS", "L-BFGS-B"])
+def test_a_method_goes_as_with_the_gradient_of_jax(method: str) -> None:
+    jax = pytest.importorskip("jax")
+    rng = np.random.default_rng(4)
+    A, Y = rng.normal(size=(6, 20)), rng.normal(size=(6, 5))
+    C = A @ A.T / 20
+    oracle = Oracle(
+        "logdet(S) + tr(inv(S)*C) + norm(Y - S*V)^2", ("S", "V"), C=C, Y=Y, structure=None
+    )
+    start = oracle.pack(S=C + np.eye(6), V=np.zeros((6, 5)))
+
+    def by_jax(x: Any) -> Any:
+        S, V = x[:36].reshape(6, 6), x[36:].reshape(6, 5)
+        quadratic = jax.numpy.trace(jax.numpy.linalg.solve(S, C))
+        return jax.numpy.linalg.slogdet(S)[1] + quadratic + ((Y - S @ V) ** 2).sum()
+
+    options = {"maxiter": 30}
+    found = minimize(oracle, start, method=method, options=options)
+    with jax.enable_x64():
+        compiled = jax.jit(jax.value_and_grad(by_jax))
+
+        def evaluate(x: Array) -> tuple[float, Array]:
+            value, gradient = compiled(x)
+            return float(value), np.asarray(gradient)
+
+        wanted = scipy.optimize.minimize(evaluate, start, jac=True, method=method, options=options)
+    assert found.nit == wanted.nit
+    np.testing.assert_allclose(found.x, wanted.x, rtol=1e-8, atol=1e-8)
+    assert oracle.counts.factorisations <= oracle.counts.values

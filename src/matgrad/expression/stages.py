@@ -67,6 +67,11 @@ class Stages:
         self.program = program
         self.dtype = dtype
         self.levels = _levels(program, outputs, moving, directions)
+        self.numbers = {
+            each.results[0]: each.attributes[0]
+            for each in program.instructions
+            if each.operation == "number"
+        }
         self._steps: dict[tuple[Level, Level], list[Step]] = {}
         self._tallies: dict[tuple[Level, Level], tuple[int, int, int]] = {}
 
@@ -74,7 +79,7 @@ class Stages:
         """Compute what lies above one level, up to another one."""
         steps = self._steps.get((start, stop))
         if steps is None:
-            steps = steps_of(self._between(start, stop), self.dtype)
+            steps = steps_of(self._between(start, stop), self.dtype, self.numbers)
             self._steps[start, stop] = steps
         for step in steps:
             step(registers)

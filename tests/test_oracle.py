@@ -138,6 +138,17 @@ def test_separate_calls_at_one_point_factorise_once() -> None:
     assert oracle.counts.factorisations == 1
 
 
+@pytest.mark.parametrize(("parametrization", "tests"), [("vech", 1), ("log-cholesky", 0)])
+def test_what_is_definite_by_its_parametrization_is_not_tested(
+    parametrization: str, tests: int
+) -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(3), parametrization=parametrization)
+    x = oracle.pack(S=definite(3))
+    oracle.value(x)
+    oracle.gradient(x)
+    assert (oracle.counts.factorisations, oracle.counts.tests) == (1, tests)
+
+
 def test_a_point_is_known_by_its_content() -> None:
     S = definite(4)
     oracle = Oracle(catalog["log-determinant"])

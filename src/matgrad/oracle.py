@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matgrad.compilation import Compilation
+from matgrad.constants import copies
 from matgrad.coordinates import Coordinates, coordinates_of
 from matgrad.expression import Expression
-from matgrad.expression.binding import CORE_AXES
 from matgrad.expression.inference import infer
 from matgrad.expression.stages import Level
 from matgrad.formulas import Formula
-from matgrad.objective import Objective, Structure, objective_of
+from matgrad.objective import Structure, objective_of
 from matgrad.parametrizations import chart_of
 from matgrad.points import OnFailure, Point, advance, gradient, product, start
 
@@ -27,12 +27,16 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass
 class Counts:
-    """What an oracle has computed; what it knew already is not counted, a batch counts once."""
+    """What an oracle has computed; what it knew already is not counted, a batch counts once.
+
+    `tests` are Cholesky factorisations that only tell whether a variable is positive definite.
+    """
 
     values: int = 0
     gradients: int = 0
     hessp: int = 0
     factorisations: int = 0
+    tests: int = 0
 
 
 class Oracle:
@@ -56,14 +60,17 @@ class Oracle:
         "log-cholesky"; see `matgrad.parametrizations`. All but "full" make a variable symmetric.
     on_failure : {"inf", "nan", "raise"}
         What a value is where it is not finite, or where a variable is not positive definite that
-        should be: inf, NaN, or numpy.linalg.LinAlgError. Derivatives are NaN there.
+        should be: inf, NaN, or numpy.linalg.LinAlgError. Derivatives are NaN there. A test for
+        definiteness is a Cholesky factorisation of its own; "cholesky" and "log-cholesky" need
+        none.
     **constants : array_like
         All other variables. They are copied.
 
     Attributes
     ----------
     counts : Counts
-        How many values, gradients, Hessian products and factorisations have been computed.
+        How many values, gradients, Hessian products and factorisations have been computed, and
+        tests for definiteness.
 
     Raises
     ------
@@ -118,13 +125,11 @@ class Oracle:
             for variable in self._objective.variables
         }
         self._on_failure: OnFailure = on_failure
-        self._constants: dict[str, Any] = {}
         self._set_constants(constants)
 
     def _set_constants(self, constants: Mapping[str, ArrayLike]) -> None:
         objective = self._objective
-        _refuse_names(objective, constants)
-        self._constants = {name: _copy(objective, name, each) for name, each in constants.items()}
+        self._constants = copies(objective, constants)
         self._inference = infer(objective.expressions(1), objective.models(1))
         self._forget()
 
@@ -324,6 +329,7 @@ class Oracle:
             counts.values += values
             counts.gradients += gradients
             counts.factorisations += factorisations
+            counts.tests += values * len(compilation.definite)
 
     def _product(self, point: Point, p: Array) -> Array:
         with self._lock:
@@ -378,29 +384,3 @@ def _names(subject: str | Expression | Formula, wrt: str | Sequence[str] | None)
             raise TypeError("Oracle needs wrt, the names of the variables that move")
         wrt = subject.wrt
     return (wrt,) if isinstance(wrt, str) else tuple(wrt)
-
-
-def _refuse_names(objective: Objective, constants: Mapping[str, ArrayLike]) -> None:
-    """Refuse missing and unknown constants."""
-    moving = {variable.name for variable in objective.variables}
-    wanted = [name for name in objective.value.variables if name not in moving]
-    for name in wanted:
-        if name not in constants:
-            raise TypeError(f"Oracle of {objective.value} needs the constant {name}")
-    for name in constants:
-        if name not in wanted:
-            listed = ", ".join(wanted) or "none"
-            raise TypeError(f"Oracle of {objective.value} takes the constants {listed}; got {name}")
-
-
-def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:
-    """Return a constant that nobody else can change; a number of Python stays one."""
-    array = np.array(value)
-    variable = objective.value.variables[name]
-    is_batched = array.ndim > CORE_AXES[variable.declared]
-    if array.dtype.kind == "c":
-        raise TypeError(f"Oracle needs real constants; {name} has dtype {array.dtype}")
-    if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")
-    array.flags.writeable = False
-    return value if type(value) in (int, float) else array

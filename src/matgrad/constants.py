@@ -1,0 +1,43 @@
+"""The constants of an oracle: all are there, finite and real, and nobody else can change them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from matgrad.expression.binding import CORE_AXES, WEAK
+from matgrad.objective import Objective
+
+
+def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str, Any]:
+    """Return read-only copies; a number of Python stays one, which leaves dtypes alone.
+
+    Raises
+    ------
+    TypeError
+        If a constant is missing, has no variable, or is complex.
+    ValueError
+        If one holds NaN or inf and is not one of a batch.
+    """
+    moving = {variable.name for variable in objective.variables}
+    wanted = [name for name in objective.value.variables if name not in moving]
+    for name in wanted:
+        if name not in constants:
+            raise TypeError(f"Oracle of {objective.value} needs the constant {name}")
+    for name in constants:
+        if name not in wanted:
+            listed = ", ".join(wanted) or "none"
+            raise TypeError(f"Oracle of {objective.value} takes the constants {listed}; got {name}")
+    return {name: _copy(objective, name, value) for name, value in constants.items()}
+
+
+def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:
+    array = np.array(value)
+    if array.dtype.kind == "c":
+        raise TypeError(f"Oracle needs real constants; {name} has dtype {array.dtype}")
+    is_batched = array.ndim > CORE_AXES[objective.value.variables[name].declared]
+    if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")
+    array.flags.writeable = False
+    return value if type(value) in WEAK else array

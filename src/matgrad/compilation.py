@@ -141,6 +141,9 @@ class Compilation:
 
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""
+        if self.is_direct and len(self.gradients) == 1:
+            alone: Array = registers[self.gradients[0]].flatten()
+            return alone
         if self.is_direct:
             return np.concatenate([registers[register].reshape(-1) for register in self.gradients])
         gradients = [registers[register] for register in self.gradients]

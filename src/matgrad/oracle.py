@@ -328,8 +328,10 @@ class Oracle:
         with self._lock:
             counts.values += values
             counts.gradients += gradients
-            counts.factorisations += factorisations
-            counts.tests += values * len(compilation.definite)
+            if factorisations:
+                counts.factorisations += factorisations
+            if compilation.definite:
+                counts.tests += values * len(compilation.definite)
 
     def _product(self, point: Point, p: Array) -> Array:
         with self._lock:

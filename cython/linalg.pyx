@@ -25,6 +25,9 @@ from determinants cimport factor_complex, factor_real
 from lanes cimport DOUBLES, FLOATS
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
 from results cimport request
+from sweeps cimport (
+    OF_DET, OF_LOGDET, OF_QUADRATIC_TRACE, OF_TRACE, OF_TRACE_PRODUCT, sweep,
+)
 from threads cimport set_thread_limit, thread_count, watch_forks
 from traces cimport (
     quadratic_real, trace_complex, trace_product_complex, trace_product_real, trace_real,
@@ -76,7 +79,7 @@ cdef extern from "numpy/ufuncobject.h":
 # ---- the table ---------------------------------------------------------------------------------
 
 cdef enum:
-    ROWS = 10
+    ROWS = 15
     MOST_TYPES = 4
 
 cdef struct row:
@@ -146,6 +149,25 @@ quadratic_trace = register("quadratic_trace", "(n,m),(m,m),(n,n)->()", "ffffdddd
 rows[9].loops = [quadratic_gradient_float, quadratic_gradient_double, NULL, NULL]
 quadratic_trace_and_gradient = register(
     "quadratic_trace_and_gradient", "(n,m),(m,m),(n,n)->(),(n,m)", "fffffddddd", &rows[9])
+
+
+cdef object register_sweep(str name, str signature, str types, row *r, int function):
+    """The finite differences of a gufunc, as another one: `function` is one of OF_..."""
+    r.asked.gradient = function
+    r.loops = [sweep_float, sweep_double, NULL, NULL]
+    return register(name, signature, types, r)
+
+
+det_differences = register_sweep("det_differences", "(n,n)->(n,n)", "ffdd", &rows[10], OF_DET)
+slogdet_differences = register_sweep(
+    "slogdet_differences", "(n,n)->(n,n)", "ffdd", &rows[11], OF_LOGDET)
+trace_differences = register_sweep(
+    "trace_differences", "(n,n)->(n,n)", "ffdd", &rows[12], OF_TRACE)
+trace_product_differences = register_sweep(
+    "trace_product_differences", "(m,n),(n,m)->(n,m)", "fffddd", &rows[13], OF_TRACE_PRODUCT)
+quadratic_trace_differences = register_sweep(
+    "quadratic_trace_differences", "(n,m),(m,m),(n,n)->(n,m)", "ffffdddd", &rows[14],
+    OF_QUADRATIC_TRACE)
 
 
 # ---- loops -------------------------------------------------------------------------------------
@@ -250,6 +272,18 @@ cdef void quadratic_gradient_double(
     char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
 ) noexcept nogil:
     quadratic_real(DOUBLES, args, dimensions, steps, True)
+
+
+cdef void sweep_float(
+    char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
+) noexcept nogil:
+    sweep((<const request *> data).gradient, FLOATS, args, dimensions, steps)
+
+
+cdef void sweep_double(
+    char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
+) noexcept nogil:
+    sweep((<const request *> data).gradient, DOUBLES, args, dimensions, steps)
 
 
 # ---- types -------------------------------------------------------------------------------------

@@ -341,3 +341,19 @@ array([[-2. ,  1.5],
        [ 1. , -0.5]])
 """,
 }
+
+DIFFERENCES = {
+    "det_differences": "det X",
+    "slogdet_differences": "log |det X|, as those of det X over det X,",
+    "trace_differences": "tr X",
+    "trace_product_differences": "tr(AX), by X,",
+    "quadratic_trace_differences": "tr(XAX'Q), by X,",
+}
+DOCSTRINGS |= {
+    name: f"""\
+Central differences of {what} at every entry of X.
+
+`matgrad.differences.central_differences` calls it and says more.
+"""
+    for name, what in DIFFERENCES.items()
+}

@@ -8,10 +8,15 @@ def set_num_threads(count: int) -> None: ...
 adjugate: ufunc
 det: ufunc
 det_and_gradient: ufunc
+det_differences: ufunc
 inv: ufunc
 quadratic_trace: ufunc
 quadratic_trace_and_gradient: ufunc
+quadratic_trace_differences: ufunc
 slogdet: ufunc
 slogdet_and_gradient: ufunc
+slogdet_differences: ufunc
 trace: ufunc
+trace_differences: ufunc
 trace_product: ufunc
+trace_product_differences: ufunc

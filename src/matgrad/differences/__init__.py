@@ -2,7 +2,8 @@
 
 from matgrad.differences.evaluation import EvaluationError
 from matgrad.differences.jacobians import jacobian
+from matgrad.differences.native import central_differences
 from matgrad.differences.results import JacobianInfo
 from matgrad.differences.workers import StackedMap
 
-__all__ = ["EvaluationError", "JacobianInfo", "StackedMap", "jacobian"]
+__all__ = ["EvaluationError", "JacobianInfo", "StackedMap", "central_differences", "jacobian"]

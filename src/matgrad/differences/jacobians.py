@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from matgrad.differences.evaluation import Evaluation, Function
 from matgrad.differences.moves import Moves, Pattern, Symmetric
+from matgrad.differences.native import recognised
 from matgrad.differences.points import Array, Points, precision
 from matgrad.differences.progress import Report, reporting
 from matgrad.differences.results import Assembly
@@ -106,6 +107,10 @@ def jacobian(
 
     Notes
     -----
+    ``matgrad.det``, ``matgrad.trace`` and ``functools.partial(matgrad.trace_product, A)`` are
+    differenced in compiled code where no option asks for more than "3-point": see
+    `matgrad.differences.central_differences`.
+
     Steps follow `scipy.optimize`; "adaptive" is Richardson's extrapolation against rounding as
     measured by Moré and Wild, SIAM J. Sci. Comput. 33 (2011) 1292-1314.
 
@@ -129,6 +134,12 @@ def jacobian(
     """
     points = Points.of(x, ndim, CALLER)
     _require_options(method, structure)
+    given = (step, bounds, sparsity, structure)
+    plain = all(each is None for each in given) and not symmetric and not full_output
+    if plain and method == "3-point" and ndim == 2 and vectorized and workers == 1:
+        native = recognised(f, np.asarray(x))
+        if native is not None:
+            return native
     with pool(workers, f, CALLER) as mapper, reporting(progress, CALLER) as report:
         evaluation = Evaluation(f, points, mapper, vectorized=vectorized, caller=CALLER)
         moves = Moves.of(points, symmetric, CALLER)

@@ -1,12 +1,11 @@
 """What is to be derived: an expression, what varies in it, and the shapes of all parts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
-from matgrad.expression.dimension import ONE, Shape
+from matgrad.calculus.sizes import Shapes, shapes_of
 from matgrad.expression.expression import Expression
-from matgrad.expression.inference import infer
-from matgrad.expression.nodes import Constant, Number, Variable
+from matgrad.expression.nodes import Variable
 
 
 class Problem:
@@ -42,7 +41,23 @@ class Problem:
     @cached_property
     def sized(self) -> Expression:
         """The function, with dimensions for all constants."""
-        return infer((self.value,)).expressions[0]
+        return self._sized[0]
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """What tells the shapes of parts, in which first and second increments may stand."""
+        shapes = self._sized[1]
+        return shapes.with_variables(
+            {
+                self.increment(variable, prefix): shapes(variable)
+                for variable in self.variables
+                for prefix in ("d", "e")
+            }
+        )
+
+    @cached_property
+    def _sized(self) -> tuple[Expression, Shapes]:
+        return shapes_of(self.value)
 
     def increment(self, variable: Variable, prefix: str = "d") -> Variable:
         """Return the increment of a variable, of another name than all variables."""
@@ -53,35 +68,3 @@ class Problem:
         if variable.is_symmetric:
             structure |= {"symmetric"}
         return Variable(name, variable.declared, structure)
-
-    def shapes(self, *increments: Variable) -> Callable[[Expression], Shape]:
-        """Return what tells the shape of a part, in which increments may stand."""
-        models = (None, None, *self.variables[: len(increments)])
-
-        def shape(part: Expression) -> Shape:
-            return infer((self.sized, part, *increments), models).results[1]
-
-        return shape
-
-    def bare(self, result: Expression, model: Expression | None = None) -> Expression:
-        """Return a result whose identities have no dimensions where their places tell them.
-
-        `model` has the shape of the result.
-        """
-        bare = result.transform(_without_dimensions)
-        return bare if _sized(bare, model) == _sized(result, model) else result
-
-    def zeros(self, model: Expression) -> Expression:
-        """Return zeros in the shape of an expression."""
-        if model.is_scalar:
-            return Number(0)
-        rows, columns = self.shapes()(model)
-        return Constant("zeros", (rows,) if columns == ONE else (rows, columns))
-
-
-def _without_dimensions(node: Expression) -> Expression:
-    return Constant("I") if isinstance(node, Constant) and node.name == "I" else node
-
-
-def _sized(expression: Expression, model: Expression | None) -> Expression:
-    return infer((expression,), (model,)).expressions[0]

@@ -15,6 +15,7 @@ from matgrad.calculus.differentials import Differentials
 from matgrad.calculus.jacobians import Jacobians
 from matgrad.calculus.problem import Problem
 from matgrad.calculus.simplification import simplify
+from matgrad.calculus.sizes import Shapes
 from matgrad.calculus.structures import Convention, projected
 from matgrad.expression.dimension import Kind
 from matgrad.expression.expression import Expression
@@ -34,16 +35,14 @@ from matgrad.expression.nodes import (
 def by_differentials(problem: Problem, order: int, convention: Convention) -> Derivation:
     """Return the first or second derivative, found by differentials."""
     reading = _Reading(problem, convention)
-    first = reading.first()
-    return first if order == 1 else reading.second(first)
+    return reading.first() if order == 1 else reading.second()
 
 
 def total_differential(problem: Problem) -> Derivation:
     """Return the differential by all variables of a problem together."""
     reading = _Reading(problem, "symmetric")
     steps = list(reading.rule_steps())
-    result = reading.differential(problem.sized, reading.increments)
-    result = problem.bare(result, problem.value)
+    result = reading.settled(reading.differential(problem.sized, reading.increments), problem.sized)
     steps.append(Step("simplify", result))
     return reading.derivation("differential", result, steps)
 
@@ -59,50 +58,55 @@ class _Reading:
             variable: problem.increment(variable) for variable in problem.variables
         }
         self.rules = Differentials(self.increments)
+        self.settled = problem.shapes.settled
 
     def first(self) -> Derivation:
         """Return the first derivative, of the kind that the function and the variable make."""
-        problem, value, x = self.problem, self.problem.value, self.problem.variable
+        value, x = self.problem.sized, self.problem.variable
         steps = list(self.rule_steps())
-        model: Expression | None = value
-        if value.is_scalar:
-            kind: Outcome = "gradient"
-            model = x
+        kind, model = self.kind_and_model()
+        if kind == "gradient":
             result = self.gradient(steps)
         elif x.is_scalar:
-            kind = "jacobian"
-            result = self.differential(problem.sized, {x: Number(1)})
-        elif value.kind is x.kind is Kind.COLUMN:
-            kind, model = "jacobian", None
-            result = self.jacobian(problem.sized, steps)
+            result = self.differential(value, {x: Number(1)})
+        elif kind == "jacobian":
+            result = self.jacobian(value, steps)
         else:
-            kind = "differential"
-            result = self.differential(problem.sized, self.increments)
-        result = problem.bare(result, model)
-        steps.append(Step("read off", result))
-        return self.derivation(kind, result, steps)
+            result = self.differential(value, self.increments)
+        steps.append(Step("read off", self.settled(result, model)))
+        return self.derivation(kind, self.settled(result, model), steps)
 
-    def second(self, first: Derivation) -> Derivation:
+    def kind_and_model(self) -> tuple[Outcome, Expression | None]:
+        """Return the kind of the first derivative, and what has its shape."""
+        value, x = self.problem.sized, self.problem.variable
+        if value.is_scalar:
+            return "gradient", x
+        if x.is_scalar:
+            return "jacobian", value
+        if value.kind is x.kind is Kind.COLUMN:
+            return "jacobian", None
+        return "differential", value
+
+    def second(self) -> Derivation:
         """Return the Hessian, or by a matrix the second differential, from the gradient."""
         value, x = self.problem.value, self.problem.variable
-        if first.kind != "gradient":
+        if not value.is_scalar:
             raise NotDifferentiableError(
-                "derive: order 2 is for a scalar by one variable; "
-                f"{value} is a {value.kind.value} of {', '.join(v.name for v in first.variables)}"
+                f"derive: order 2 is for a scalar by one variable; {value} is a {value.kind.value}"
             )
-        steps = list(first.steps)
-        gradient = infer((first.result,), (x,)).expressions[0]
+        steps = list(self.rule_steps())
+        gradient = self.gradient(steps)
+        steps.append(Step("read off", self.settled(gradient, x)))
         if x.kind is Kind.MATRIX:
             change = self.differential(gradient, {x: self.problem.increment(x, "e")})
-            pairing = simplify(Call.of("tr", Product.of(Transpose(change), self.dX)))
-            result = self.problem.bare(pairing)
+            pairing = Call.of("tr", Product.of(Transpose(change), self.dX))
+            result = self.settled(simplify(pairing, Number(0), self.problem.shapes))
             steps.append(Step("tr(dG' dX), G along eX", result))
             return self.derivation("bilinear", result, steps)
         if x.is_scalar:
-            result = self.differential(gradient, {x: Number(1)})
+            result = self.settled(self.differential(gradient, {x: Number(1)}))
         else:
-            result = self.jacobian(gradient, steps)
-        result = self.problem.bare(result)
+            result = self.settled(self.jacobian(gradient, steps))
         steps.append(Step("derivative of the gradient", result))
         return self.derivation("hessian", result, steps)
 
@@ -119,43 +123,45 @@ class _Reading:
     ) -> Expression:
         """Return the simplified differential along increments."""
         rules = Differentials(increments)
+        zeros = self.problem.shapes.zeros(value)
         if not rules.varies(value):
-            return self.problem.zeros(value)
-        result = simplify(rules.of(value), self.problem.zeros(value))
+            return zeros
+        result = simplify(rules.of(value), zeros, self.problem.shapes)
         self.rules.conditions += rules.conditions
         return result
 
     def gradient(self, steps: list[Step]) -> Expression:
         """Return the gradient of a scalar: the sum of the G in tr(G' dX)."""
-        problem, dX = self.problem, self.dX
+        problem, dX, shapes = self.problem, self.dX, self.problem.shapes
+        zeros = shapes.zeros(problem.variable)
         if not self.rules.varies(problem.sized):
-            return problem.zeros(problem.variable)
-        found = weights(self.rules.of(problem.sized), dX, problem.shapes(dX))
-        zeros = problem.zeros(problem.variable)
-        simple = [simplify(each, zeros) for each in found]
-        moved = [_canonical(each, dX) for each in simple if each != zeros] or [Number(0)]
-        steps.append(Step("moves under the trace", problem.bare(Sum.of(*moved))))
-        result = simplify(Sum.of(*found), zeros)
+            return zeros
+        found = weights(self.rules.of(problem.sized), dX, shapes)
+        simple = [simplify(each, zeros, shapes) for each in found]
+        moved = [_canonical(each, dX, shapes) for each in simple if each != zeros] or [Number(0)]
+        steps.append(Step("moves under the trace", self.settled(Sum.of(*moved))))
+        result = simplify(Sum.of(*found), zeros, shapes)
         if len(found) > 1:
-            steps.append(Step("collect", problem.bare(_canonical(result, dX))))
-        return projected(result, problem.variable, self.convention)
+            steps.append(Step("collect", self.settled(_canonical(result, dX, shapes))))
+        return projected(result, problem.variable, self.convention, shapes)
 
     def jacobian(self, value: Expression, steps: list[Step]) -> Expression:
         """Return J of a column by a column."""
-        shapes = self.problem.shapes(self.dX)
+        shapes = self.problem.shapes
         zeros = Constant("zeros", (shapes(value)[0], shapes(self.problem.variable)[0]))
         rules = Differentials({self.problem.variable: self.dX})
         if not rules.varies(value):
             return zeros
-        J = simplify(Jacobians(self.dX, shapes).of(rules.of(value)), zeros)
+        J = simplify(Jacobians(self.dX, shapes).of(rules.of(value)), zeros, shapes)
         self.rules.conditions += rules.conditions
-        steps.append(Step("df = J dx", self.problem.bare(Product.of(J, self.dX))))
+        steps.append(Step("df = J dx", self.settled(Product.of(J, self.dX))))
         return J
 
     def derivation(self, kind: Outcome, result: Expression, steps: list[Step]) -> Derivation:
         """Return the derivation in the layout in which its kind is found."""
+        shapes = self.problem.shapes
         conditions = [
-            Condition(self.problem.bare(simplify(each.subject)), each.property)
+            Condition(self.settled(simplify(each.subject, None, shapes)), each.property)
             for each in self.rules.conditions
         ]
         return Derivation(
@@ -169,11 +175,11 @@ class _Reading:
         )
 
 
-def _canonical(G: Expression, dX: Variable) -> Expression:
+def _canonical(G: Expression, dX: Variable, shapes: Shapes) -> Expression:
     """Return <G, dX> as it is written: tr(G' dX), g' dx or g dalpha."""
     if dX.is_scalar:
         return Product.of(G, dX)
-    product = Product.of(simplify(Transpose(G)), dX)
+    product = Product.of(simplify(Transpose(G), None, shapes), dX)
     return Call.of("tr", product) if dX.kind is Kind.MATRIX else product
 
 
@@ -188,9 +194,11 @@ def hessian_product(gradient: Expression, variable: Variable, direction: Variabl
     >>> print(hessian_product(G, G.variables["X"], P.variables["P"]))
     2*A*P
     """
+    inference = infer((gradient, direction), (variable, variable))
+    shapes = Shapes(inference.shapes)
     rules = Differentials({variable: direction})
-    problem = Problem(Sum.of(gradient, variable), (variable.name,))
-    sized = infer((gradient,), (variable,)).expressions[0]
+    sized = inference.expressions[0]
     if not rules.varies(sized):
-        return problem.zeros(variable)
-    return problem.bare(simplify(rules.of(sized), problem.zeros(variable)), variable)
+        return shapes.settled(shapes.zeros(variable), variable)
+    result = simplify(rules.of(sized), shapes.zeros(variable), shapes)
+    return shapes.settled(result, variable)

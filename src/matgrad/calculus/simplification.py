@@ -14,6 +14,7 @@ from fractions import Fraction
 from math import log2
 
 from matgrad.calculus.factoring import expression_of, size
+from matgrad.calculus.sizes import Shapes, shapes_of
 from matgrad.calculus.terms import ONE, Chain, Term, collected, exact, segments
 from matgrad.expression.dimension import Kind
 from matgrad.expression.expression import Expression
@@ -44,12 +45,15 @@ MOST_BITS = 100
 Terms = tuple[Term, ...]
 
 
-def simplify(expression: Expression, zeros: Expression | None = None) -> Expression:
+def simplify(
+    expression: Expression, zeros: Expression | None = None, shapes: Shapes | None = None
+) -> Expression:
     """Return an equal expression, collected and shortened.
 
     It is equal wherever the expression has a value; ``inv(A)*A`` becomes ``I``, ``x/x`` becomes 1.
     A matrix or vector that is zero becomes `zeros`; without them it stays as it is written, which
-    tells its shape.
+    tells its shape. With `shapes`, all constants have their dimensions and keep them; else they
+    are left out where their places tell them.
 
     Examples
     --------
@@ -59,7 +63,11 @@ def simplify(expression: Expression, zeros: Expression | None = None) -> Express
     >>> print(simplify(parse("x'*A'*x*inv(C)*C*y - y*x'*A*x + B*y")))
     B*y
     """
-    simplifier = Simplifier()
+    if shapes is None:
+        sized, shapes = shapes_of(expression)
+        simple = simplify(sized, zeros, shapes)
+        return simple if simple == zeros else shapes.settled(simple)
+    simplifier = Simplifier(shapes)
     if zeros is not None and not simplifier.terms(expression):
         return zeros
     return simplifier.expression(expression)
@@ -68,7 +76,8 @@ def simplify(expression: Expression, zeros: Expression | None = None) -> Express
 class Simplifier:
     """Simplifies expressions that belong together: what is equal in them is written alike."""
 
-    def __init__(self) -> None:
+    def __init__(self, shapes: Shapes) -> None:
+        self.shapes = shapes
         self.known: dict[Expression, Terms] = {}
         self.chosen: dict[Expression, Expression] = {}
         self.sums: dict[frozenset[Term], Expression] = {}
@@ -264,8 +273,7 @@ class Simplifier:
                 result.pop()
             else:
                 result[-1] = joined
-        identity = [factors[0] if _is_identity(factors[0]) else Constant("I")] if factors else []
-        return result or identity
+        return result or [self.shapes.identity(each) for each in factors[:1]]
 
     # ---- transposes -------------------------------------------------------------------------
 
@@ -375,7 +383,7 @@ class Simplifier:
             case Power(inner, other) if (j := number_of(other)) is not None:
                 A, k = inner, int(j) * k
         if k in (0, 1) or _is_identity(A):
-            return [Term(chain=(Constant("I"),))] if k != 1 else list(self.terms(A))
+            return [Term(chain=(self.shapes.identity(A),))] if k != 1 else list(self.terms(A))
         whole = k
         return [Term(chain=(self.with_argument(A, lambda A: Power.of(A, whole)),))]
 
@@ -444,8 +452,14 @@ class Simplifier:
                 return self.kronecker(left, right)
             case Call("inv", (argument,)):
                 return self.inverse(argument)
-        arguments = [self.argument(argument) for argument in node.arguments]
+        arguments = [self.expression(argument) for argument in node.arguments]
         match node.function:
+            case "det" if _is_identity(arguments[0]):
+                return [Term()]
+            case "logdet" if _is_identity(arguments[0]):
+                return []
+            case "diag" if _is_ones(arguments[0]) and arguments[0].kind is Kind.COLUMN:
+                return [self.atom(self.shapes.identity(arguments[0]))]
             case "det" | "logdet" | "norm" | "norm1" | "sum":
                 mirrored = self.expression(Transpose(arguments[0]))
                 alternatives = [Call(node.function, (each,)) for each in (arguments[0], mirrored)]
@@ -456,11 +470,6 @@ class Simplifier:
             case "diag" | "vec" if arguments[0].is_scalar:
                 return self.terms(arguments[0])
         return [self.atom(Call(node.function, tuple(arguments)))]
-
-    def argument(self, node: Expression) -> Expression:
-        """Return a simplified argument; what is I after all stays, since it tells the size."""
-        simplified = self.expression(node)
-        return node if simplified == Constant("I") else simplified
 
     def is_multiple(self, argument: Expression) -> bool:
         """Return whether something can be taken out of a linear function."""
@@ -486,8 +495,8 @@ class Simplifier:
         rotations = [term.chain[k:] + term.chain[:k] for k in range(len(term.chain))]
         for chain in rotations:
             reduced = self.reduced(chain)
-            if reduced == [Constant("I")]:
-                return [self.multiplied([before, self.atom(Call("tr", (Product.of(*chain),)))])]
+            if _is_identity(reduced[0]):
+                return [self.multiplied([before, self.atom(Call("tr", (reduced[0],)))])]
             if len(reduced) < len(chain):
                 return self.trace(self.multiplied([before, Term(chain=tuple(reduced))]))
             if chain[0].kind is Kind.ROW:

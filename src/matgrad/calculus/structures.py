@@ -3,9 +3,9 @@
 from typing import Literal, TypeAlias
 
 from matgrad.calculus.simplification import simplify
+from matgrad.calculus.sizes import Shapes
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import (
-    Constant,
     ElementwiseProduct,
     Negation,
     Number,
@@ -20,7 +20,9 @@ Convention: TypeAlias = Literal["symmetric", "free"]
 CONVENTIONS = ("symmetric", "free")
 
 
-def projected(G: Expression, variable: Variable, convention: Convention) -> Expression:
+def projected(
+    G: Expression, variable: Variable, convention: Convention, shapes: Shapes
+) -> Expression:
     """Return the gradient by a variable with a structure, from that by independent entries.
 
     ==================  ==============================  =======================================
@@ -36,19 +38,15 @@ def projected(G: Expression, variable: Variable, convention: Convention) -> Expr
     if convention not in CONVENTIONS:
         listed = ", ".join(map(repr, CONVENTIONS))
         raise ValueError(f"derive: convention must be one of {listed}; got {convention!r}")
-    if "diagonal" in variable.structure:
-        return simplify(ElementwiseProduct.of(G, Constant("I")))
-    if variable.is_symmetric:
-        return _symmetric(G, convention)
-    if "orthogonal" in variable.structure:
-        return simplify(
-            Quotient(Sum.of(G, -Product.of(variable, Transpose(G), variable)), Number(2))
-        )
-    return G
-
-
-def _symmetric(G: Expression, convention: Convention) -> Expression:
+    diagonal = ElementwiseProduct.of(G, shapes.identity(variable))
     both = Sum.of(G, Transpose(G))
-    if convention == "symmetric":
-        return simplify(Quotient(both, Number(2)))
-    return simplify(Sum.of(both, Negation(ElementwiseProduct.of(G, Constant("I")))))
+    if "diagonal" in variable.structure:
+        return simplify(diagonal, shapes.zeros(G), shapes)
+    if variable.is_symmetric:
+        free = convention == "free"
+        total = Sum.of(both, Negation(diagonal)) if free else Quotient(both, Number(2))
+        return simplify(total, shapes.zeros(G), shapes)
+    if "orthogonal" in variable.structure:
+        turned = Product.of(variable, Transpose(G), variable)
+        return simplify(Quotient(Sum.of(G, Negation(turned)), Number(2)), shapes.zeros(G), shapes)
+    return G

@@ -17,6 +17,8 @@ from matgrad.formulas.erratum import Erratum
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from matgrad.calculus import Derivation
+    from matgrad.calculus.deriving import Method
     from matgrad.expression import Expression
     from matgrad.expression.dimension import Size
     from matgrad.expression.inference import Inference
@@ -276,6 +278,35 @@ class Formula:
         from matgrad.formulas.comparison import compare
 
         return compare(self, rng, dims)
+
+    def derivation(self, method: "Method" = "differential") -> "Derivation":
+        """Derive the derivative, step by step; see `matgrad.derive`.
+
+        Raises
+        ------
+        ValueError
+            If the formula is an identity, or the method does not reach it.
+
+        Examples
+        --------
+        >>> from matgrad import catalog
+        >>> print(catalog["quadratic-trace"].derivation())
+        d tr(X*A*X'*Q) / dX = Q'*X*A' + Q*X*A
+        """
+        from matgrad.calculus import derive
+
+        if self.kind == "identity":
+            raise ValueError(f"{self.id} is an identity, which has no derivation")
+        if self.kind == "differential":
+            return derive(self.value, tuple(self.increments))
+        return derive(
+            self.value,
+            self.wrt,
+            method=method,
+            order=2 if self.kind == "hessian" else 1,
+            layout="numerator" if self.kind == "jacobian" else "denominator",
+            convention="free" if self.convention == "free" else "symmetric",
+        )
 
     def as_printed(self) -> "Formula":
         """Return the formula with the derivative that its erratum prints.

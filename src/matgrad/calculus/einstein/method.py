@@ -21,6 +21,7 @@ from matgrad.calculus.einstein.reading_back import read_back
 from matgrad.calculus.einstein.slopes import Slopes
 from matgrad.calculus.problem import Problem
 from matgrad.calculus.simplification import simplify
+from matgrad.calculus.sizes import Shapes
 from matgrad.calculus.structures import Convention, projected
 from matgrad.expression.dimension import Dimension, Kind
 from matgrad.expression.expression import Expression
@@ -66,6 +67,7 @@ class _Method:
         self.value = value
         self.convention = convention
         self.slopes = Slopes(problem.variable)
+        self.settled = problem.shapes.settled
         self.output = self.free_indices()
 
     def free_indices(self) -> tuple[Index, ...]:
@@ -92,10 +94,11 @@ class _Method:
         contracted = slopes.with_deltas().contracted(free)
         result = self.result(contracted, free)
         model = self.problem.variable if self.value.is_scalar else None
-        result = self.problem.bare(result, model)
+        result = self.settled(result, model)
         steps = (*self.steps(slopes, contracted), Step("read back as matrices", result))
+        shapes = self.problem.shapes
         conditions = [
-            Condition(self.problem.bare(simplify(each.subject)), each.property)
+            Condition(self.settled(simplify(each.subject, None, shapes)), each.property)
             for each in self.slopes.rules.conditions
         ]
         kind: Outcome = "gradient" if self.value.is_scalar else "jacobian"
@@ -124,22 +127,23 @@ class _Method:
         if not contracted.terms:
             return zeros
         matrix = read_back(contracted, free, self.lengths(contracted))
-        result = simplify(matrix, zeros)
+        shapes = self.problem.shapes
+        result = simplify(matrix, zeros, shapes)
         if self.value.is_scalar:
-            return projected(result, self.problem.variable, self.convention)
+            return projected(result, self.problem.variable, self.convention, shapes)
         return result
 
     def zeros(self) -> Expression:
         """Return a zero derivative."""
         if self.value.is_scalar:
-            return self.problem.zeros(self.problem.variable)
-        shapes = self.problem.shapes()
+            return self.problem.shapes.zeros(self.problem.variable)
+        shapes = self.problem.shapes
         rows, columns = shapes(self.value)[0], shapes(self.problem.variable)[0]
         return Constant("zeros", (rows, columns) if self.entry else (rows,))
 
     def lengths(self, expression: IndexExpression) -> dict[Index, Dimension]:
         """Return the lengths of all indices that a tensor shows."""
-        shapes = self.problem.shapes()
+        shapes = self.problem.shapes
         lengths: dict[Index, Dimension] = {}
         for index, size in self.shown(expression, shapes):
             lengths.setdefault(index, size)
@@ -150,9 +154,8 @@ class _Method:
         return lengths
 
     @staticmethod
-    def shown(expression: IndexExpression, shapes: object) -> Iterable[tuple[Index, Dimension]]:
+    def shown(expression: IndexExpression, shapes: Shapes) -> Iterable[tuple[Index, Dimension]]:
         """Yield the indices of all tensors with the lengths of their axes."""
-        assert callable(shapes)
         for term in expression.terms:
             for factor in term.factors:
                 if isinstance(factor, Tensor):

@@ -1,0 +1,258 @@
+"""Derivatives against the catalog, against differences, and what is said of them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from numpy.typing import NDArray
+
+from matgrad import catalog, derive, parse
+from matgrad.calculus import NotDifferentiableError, hessian_product
+from matgrad.calculus.factoring import size
+from matgrad.calculus.simplification import simplify
+from matgrad.expression.evaluation import evaluate
+from matgrad.expression.expression import Expression
+from matgrad.expression.nodes import Variable
+from matgrad.formulas import Formula
+from tests.expression.strategies import arrays, expressions, is_measurable
+
+Array = NDArray[Any]
+
+FORMULAS = [formula for formula in catalog.values() if formula.kind != "identity"]
+GRADIENTS = [formula for formula in FORMULAS if formula.kind == "gradient"]
+
+# What the literature writes shorter assumes that a factor is square, which the value does not tell.
+LONGER = {
+    "trace-kronecker",
+    "trace-kronecker-square",
+    "determinant-product",
+    "determinant-quadratic-square",
+}
+
+
+def derived(formula: Formula) -> Expression:
+    """Return the derivative that the engine finds for what a formula declares."""
+    return formula.derivation().result
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.id)
+def test_a_formula_of_the_catalog_is_derived(formula: Formula) -> None:
+    sample: dict[str, Any] = formula.sample(np.random.default_rng(1), (3,))
+    model = {"gradient": formula.parse(formula.wrt) if formula.wrt else None}.get(formula.kind)
+    model = formula.value if formula.kind == "differential" else model
+    pair = (derived(formula), formula.derivative, *map(formula.parse, formula.variables))
+    found, declared, *_ = evaluate(pair, sample, (model, model))
+    np.testing.assert_allclose(
+        np.broadcast_to(found, declared.shape), declared, atol=1e-10 * np.abs(declared).max()
+    )
+
+
+@pytest.mark.parametrize(
+    "formula", [f for f in FORMULAS if f.erratum], ids=lambda formula: formula.id
+)
+def test_the_engine_finds_the_errata(formula: Formula) -> None:
+    printed = formula.as_printed()
+    sample: dict[str, Any] = printed.sample(np.random.default_rng(2), (3,))
+    model = formula.parse(formula.wrt)
+    pair = (derived(formula), printed.derivative, *map(formula.parse, formula.variables))
+    found, wrong, *_ = evaluate(pair, sample, (model, model))
+    assert np.abs(found - wrong).max() > 0.01 * np.abs(found).max()
+
+
+@pytest.mark.parametrize("formula", GRADIENTS, ids=lambda formula: formula.id)
+def test_a_gradient_is_as_short_as_the_literature_has_it(formula: Formula) -> None:
+    result = derived(formula)
+    assert (size(result) <= size(formula.derivative)) == (formula.id not in LONGER)
+    assert parse(str(result), **result.declarations) == result
+
+
+def test_most_gradients_are_those_of_the_literature_after_normalisation() -> None:
+    same = [f.id for f in GRADIENTS if simplify(f.derivative) == derived(f)]
+    assert len(same) >= 0.65 * len(GRADIENTS)
+
+
+def test_deriving_is_deterministic() -> None:
+    texts = [str(derive("logdet(X'*A*X) + norm(X - B)^2", "X").result) for _ in range(3)]
+    assert len(set(texts)) == 1
+
+
+# ---- generated expressions --------------------------------------------------------------------
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(expressions(("1", "1"), depth=4))
+def test_generated_gradients_are_what_differences_measure(expression: Expression) -> None:
+    if not is_measurable(expression):
+        return
+    values = arrays(np.random.default_rng(5), expression, ())
+    for name, variable in expression.variables.items():
+        derivation = derive(expression, name)
+        back = parse(str(derivation.result), **derivation.result.declarations)
+        assert back == derivation.result
+        with np.errstate(all="ignore"):
+            _compare(expression, derivation.result, variable, values)
+
+
+def _compare(
+    f: Expression, gradient: Expression, variable: Variable, values: dict[str, Array]
+) -> None:
+    """Compare where both the function and the differences are tame."""
+    coarse, fine = (_differences(f, variable, values, h) for h in (1e-3, 1e-4))
+    scale = max(
+        float(np.abs(fine).max(initial=0)), 1e-6 * max(1.0, float(abs(f.evaluate(**values))))
+    )
+    if not (np.isfinite(scale) and np.abs(coarse - fine).max(initial=0) < 1e-4 * scale):
+        return
+    everything = (gradient, *f.variables.values())
+    found = np.broadcast_to(evaluate(everything, values, (variable,))[0], fine.shape)
+    if np.isfinite(found).all():
+        assert np.abs(found - fine).max(initial=0) < 1e-3 * scale
+
+
+def _differences(f: Expression, variable: Variable, values: dict[str, Array], h: float) -> Array:
+    X = np.asarray(values[variable.name])
+    slopes = np.zeros(X.shape)
+    for index in np.ndindex(*X.shape):
+        E = np.zeros(X.shape)
+        E[index] = 1
+        near, far = (
+            (
+                f.evaluate(**values | {variable.name: X + t * E})
+                - f.evaluate(**values | {variable.name: X - t * E})
+            )
+            / (2 * t)
+            for t in (h / 2, h)
+        )
+        slopes[index] = (4 * near - far) / 3
+    return (slopes + slopes.T) / 2 if variable.is_symmetric else slopes
+
+
+@pytest.mark.parametrize("text", ["tr(X^8)", "*".join(["A", "X"] * 6), "(X*A)^8"])
+def test_products_and_powers_stay_short(text: str) -> None:
+    derivation = derive(text if text.startswith("tr") else f"tr({text})", "X")
+    assert size(derivation.result) < 400
+
+
+# ---- kinds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt", "statement"),
+    [
+        ("x*x'*x", "x", "d x*x'*x / dx = x'*x*I + 2*x*x'"),
+        ("inv(A)", "A", "d(inv(A)) = -inv(A)*dA*inv(A)"),
+        ("A*x", "A", "d(A*x) = dA*x"),
+        ("expm(alpha*A)", "alpha", "d expm(alpha*A) / dalpha = A*expm(alpha*A)"),
+        ("alpha^3", "alpha", "d alpha^3 / dalpha = 3*alpha^2"),
+    ],
+)
+def test_a_derivative_is_stated_by_its_kind(text: str, wrt: str, statement: str) -> None:
+    assert str(derive(text, wrt)) == statement
+
+
+def test_several_names_give_the_total_differential() -> None:
+    assert str(derive("tr(A*X)", ["A", "X"])) == "d(tr(A*X)) = tr(dA*X) + tr(A*dX)"
+
+
+def test_numerator_layout_is_the_transpose() -> None:
+    assert str(derive("tr(A*X*B)", "X", layout="numerator").result) == "B*A"
+    assert str(derive("A*x", "x", layout="numerator").result) == "A"
+    assert str(derive("A*x", "x").result) == "A'"
+
+
+def test_second_derivatives() -> None:
+    assert str(derive("x'*A*x", "x", order=2).result) == "A + A'"
+    bilinear = derive("logdet(X)", "X", order=2)
+    assert str(bilinear) == "d^2(logdet(X)) = -tr(inv(X)*eX*inv(X)*dX)"
+    with pytest.raises(NotDifferentiableError, match="order 2 is for a scalar"):
+        derive("A*x", "x", order=2)
+
+
+@pytest.mark.parametrize("text", ["x'*A*x", "norm(A*x - b)^4", "sum(softplus(A*x))"])
+def test_a_hessian_product_is_the_hessian_times_a_direction(text: str) -> None:
+    gradient = derive(text, "x").result
+    x, p = parse("x").variables["x"], parse("p").variables["p"]
+    product = hessian_product(gradient, x, p)
+    rng = np.random.default_rng(4)
+    values = {"x": rng.normal(size=3), "A": rng.normal(size=(3, 3)), "b": rng.normal(size=3)}
+    values = {name: values[name] for name in parse(text).variables}
+    H = evaluate((derive(text, "x", order=2).result, x), values)[0]
+    direction = rng.normal(size=3)
+    found, *_ = evaluate((product, x, p), values | {"x": values["x"], "p": direction}, (x, None, x))
+    np.testing.assert_allclose(found, H @ direction, rtol=1e-10)
+
+
+def test_structures_project_the_gradient() -> None:
+    free = derive("logdet(S)", "S", symmetric="S", convention="free")
+    assert str(free.result) == "2*inv(S) - inv(S) .* I"
+    assert str(derive("tr(A*S)", "S", symmetric="S").result) == "(A' + A)/2"
+    assert str(derive("tr(A*D)", "D", diagonal="D").result) == "A .* I"
+    assert str(derive("tr(A*Q)", "Q", orthogonal="Q").result) == "(A' - Q*A*Q)/2"
+
+
+# ---- conditions and refusals --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt", "condition"),
+    [
+        ("logdet(X'*X)", "X", "X'*X is invertible"),
+        ("norm(x - a)", "x", "norm(x - a) is nonzero"),
+        ("sum(log(x))", "x", "x is positive"),
+        ("sum(abs(x))", "x", "x is without a zero entry"),
+        ("sum(sign(x))", "x", "x is without a zero entry"),
+        ("1/alpha", "alpha", "alpha is nonzero"),
+    ],
+)
+def test_what_must_hold_is_part_of_the_result(text: str, wrt: str, condition: str) -> None:
+    assert condition in map(str, derive(text, wrt).conditions)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt", "words"),
+    [
+        ("tr(A*expm(X))", "X", r"expm\(X\) is a series"),
+        ("sum(X^k)", "X", r"X\^k is a sum over its exponent"),
+        ("sum(conj(X))", "X", "conj.*no complex derivative"),
+    ],
+)
+def test_what_has_no_derivative_is_refused_by_name(text: str, wrt: str, words: str) -> None:
+    with pytest.raises(NotDifferentiableError, match=words):
+        derive(parse(text, scalars="k" if "k" in text else ()), wrt)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"wrt": "Y"}, r"tr\(A\*X\) has no variable Y; it has A, X"),
+        ({"wrt": "X", "method": "guess"}, "method must be one of 'differential', 'einstein'"),
+        ({"wrt": "X", "layout": "vec"}, "layout must be one of"),
+        ({"wrt": "X", "order": 3}, "order must be one of 1, 2; got 3"),
+        ({"wrt": "X", "convention": "both"}, "convention must be one of"),
+    ],
+)
+def test_what_derive_does_not_know_is_told(keywords: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        derive("tr(A*X)", **keywords)
+
+
+def test_the_steps_are_told_with_their_rules() -> None:
+    explained = derive("tr(X*A*X'*Q)", "X").explain().splitlines()
+    assert explained[0] == "d(tr(X*A*X'*Q))"
+    assert explained[1].split("  ")[0] == "tr(d(X*A*X'*Q))"
+    assert "tr(A*X'*Q*dX) + tr(A'*X'*Q'*dX)" in explained[4]
+    assert explained[-1] == "d tr(X*A*X'*Q) / dX = Q'*X*A' + Q*X*A"
+
+
+def test_a_derivation_has_latex() -> None:
+    derivation = derive("tr(A*X)", "X")
+    assert derivation.latex() == (
+        r"\frac{\partial}{\partial X} \operatorname{tr}\left(A X\right) = A^{\top}"
+    )
+    assert derivation._repr_latex_() == f"${derivation.latex()}$"
+    assert derivation.steps[0].expression.latex().startswith(r"\mathrm{d}")
+
+
+def test_an_expression_gives_its_gradient() -> None:
+    assert str(parse("x'*A*x").gradient("x")) == "(A + A')*x"

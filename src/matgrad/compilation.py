@@ -19,7 +19,7 @@ from matgrad.expression.inference import infer
 from matgrad.expression.lowering import lower
 from matgrad.expression.program import Register
 from matgrad.expression.silence import silently
-from matgrad.expression.stages import Level, Stages
+from matgrad.expression.stages import CURVATURE, DIRECTION, Level, Stages
 from matgrad.objective import Objective
 
 Array: TypeAlias = NDArray[Any]
@@ -158,7 +158,7 @@ class Compilation:
         for register, matrix in zip(self.directions, matrices, strict=True):
             if register is not None:
                 registers[register] = matrix
-        self.stages.run(registers, Level.CURVATURE, Level.DIRECTION)
+        self.stages.run(registers, CURVATURE, DIRECTION)
         products = [registers[register] for register in self.products]
         if self.is_scalar:
             gradients = [registers[register] for register in self.gradients]

@@ -13,7 +13,7 @@ from matgrad.constants import copies
 from matgrad.coordinates import Coordinates, coordinates_of
 from matgrad.expression import Expression
 from matgrad.expression.inference import infer
-from matgrad.expression.stages import Level
+from matgrad.expression.stages import CONSTANT, CURVATURE, GRADIENT, VALUE, Level
 from matgrad.formulas import Formula
 from matgrad.objective import Structure, objective_of
 from matgrad.parametrizations import chart_of
@@ -193,7 +193,7 @@ class Oracle:
     def value(self, x: ArrayLike) -> Any:
         """Return the value: a number, or one for each problem of a batch."""
         self._require("value", scalar=True)
-        value = self._reach(x, Level.VALUE).value
+        value = self._reach(x, VALUE).value
         return value.copy() if value.ndim else value
 
     def gradient(self, x: ArrayLike) -> Array:
@@ -203,14 +203,14 @@ class Oracle:
     def value_and_gradient(self, x: ArrayLike) -> tuple[Any, Array]:
         """Return the value and the gradient."""
         self._require("value_and_gradient", scalar=True)
-        point = self._reach(x, Level.GRADIENT)
+        point = self._reach(x, GRADIENT)
         value = point.value
         return (value.copy() if value.ndim else value), self._shaped(point, gradient(point))
 
     def hessp(self, x: ArrayLike, p: ArrayLike) -> Array:
         """Return the Hessian at x times p, which has the shape of x."""
         self._require("hessp", scalar=True)
-        point = self._reach(x, Level.CURVATURE)
+        point = self._reach(x, CURVATURE)
         return self._shaped(point, self._product(point, self._direction(point, p)))
 
     def hess(self, x: ArrayLike) -> Array:
@@ -229,13 +229,13 @@ class Oracle:
         from matgrad.adapters.scipy import operator
 
         self._require("operator", scalar=True)
-        point = self._reach(x, Level.CURVATURE)
+        point = self._reach(x, CURVATURE)
         return operator(self.size, lambda p: self._product(point, p), point.x.dtype)
 
     def residual(self, x: ArrayLike) -> Array:
         """Return the residuals, of shape (..., m)."""
         self._require("residual", scalar=False)
-        residual: Array = self._reach(x, Level.VALUE).value.copy()
+        residual: Array = self._reach(x, VALUE).value.copy()
         return residual
 
     def jacobian(self, x: ArrayLike) -> Array:
@@ -278,11 +278,11 @@ class Oracle:
         """Return the point at x, computed at least up to a level."""
         array = np.asarray(x)
         key = array.tobytes(), array.shape, array.dtype
-        if level > Level.GRADIENT:
+        if level > GRADIENT:
             self._order = 2
         point = self._last
         if point is None or point.key != key or point.compilation.order < self._order:
-            point = start(key, self._compiled(array.shape, array.dtype))
+            point = start(key, self._compiled(key[1], key[2]))
         before = point.level
         if before < level:
             self._last = point = advance(point, level, self._on_failure)
@@ -290,7 +290,11 @@ class Oracle:
         return point
 
     def _compiled(self, lengths: tuple[int, ...], dtype: np.dtype[Any]) -> Compilation:
-        found = self._compilations.get((lengths, dtype))
+        last = self._last
+        if last is not None and last.key[1] == lengths and last.key[2] is dtype:
+            found: Compilation | None = last.compilation
+        else:
+            found = self._compilations.get((lengths, dtype))
         if found is None or found.order < self._order:
             if dtype.kind == "c":
                 raise TypeError(f"Oracle needs real x; got dtype {dtype}")
@@ -302,7 +306,7 @@ class Oracle:
                 lengths,
                 dtype,
             )
-            self._count(found, Level.NOTHING, Level.CONSTANT)
+            self._count(found, Level.NOTHING, CONSTANT)
             self._compilations[lengths, dtype] = found
         return found
 
@@ -340,7 +344,7 @@ class Oracle:
 
     def _columns(self, x: ArrayLike) -> Array:
         """Return the matrix whose products are those along p, from all unit vectors at once."""
-        point = self._reach(x, Level.CURVATURE)
+        point = self._reach(x, CURVATURE)
         size = self._settled(self._coordinates).size
         units = np.eye(size, dtype=point.x.dtype)
         found = self._product(point, units.reshape(size, *(1,) * (point.x.ndim - 1), size))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from matgrad.compilation import Compilation
 from matgrad.expression.executor import Registers
 from matgrad.expression.silence import silently
-from matgrad.expression.stages import Level
+from matgrad.expression.stages import CONSTANT, VALUE, Level
 
 Array: TypeAlias = NDArray[Any]
 OnFailure = Literal["inf", "nan", "raise"]
@@ -49,7 +49,7 @@ class Point:
     x: Array
     compilation: Compilation
     registers: Registers
-    level: Level = Level.CONSTANT
+    level: Level = CONSTANT
     value: Any = None
     failed: Any = None
 
@@ -76,12 +76,12 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
         If x is outside the domain and `on_failure` is "raise".
     """
     compilation = point.compilation
-    if point.level > Level.CONSTANT:
+    if point.level > CONSTANT:
         point = replace(point, registers=point.registers.copy())
     # A point of which nothing has been computed is nobody else's yet.
     registers = point.registers
     silently(compilation.stages.run, registers, point.level, level)
-    if point.level < Level.VALUE:
+    if point.level < VALUE:
         value = compilation.value_in(registers)
         failed = _failed(compilation, registers, value)
         point.value = value if failed is False else _replaced(value, failed, on_failure)

@@ -57,7 +57,8 @@ def test_the_examples_of_the_help_run(tmp_path: Path, monkeypatch: pytest.Monkey
     rng = np.random.default_rng(0)
     for name in ("batch", "X", "A", "Q"):
         np.save(f"{name}.npy", rng.standard_normal((3, 2, 2)))
-    np.save("x.npy", rng.standard_normal((3, 2)))
+    for name in ("x", "b"):
+        np.save(f"{name}.npy", rng.standard_normal((3, 2)))
     np.savez("data.npz", sigma=np.eye(2), mu=np.ones(2))
     for verb in ([], ["gradient"]):
         text = run(*verb, "--help").stdout

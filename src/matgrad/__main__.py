@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 import matgrad
-from matgrad.commands import bench, check, gradient, listing, showing
+from matgrad.commands import bench, check, deriving, gradient, listing, showing
 from matgrad.commands.errors import UsageError
 from matgrad.streaming import FileError
 
@@ -21,6 +21,8 @@ examples:
       list the formulas with a word in them
   matgrad show quadratic-trace
       show a formula: statement, shapes, conditions, both layouts, sources
+  matgrad derive "tr(X*A*X'*Q)" --wrt X --steps
+      derive a derivative, step by step
   matgrad check
       compare every native function with NumPy and with finite differences,
       and every formula with differences
@@ -95,7 +97,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"matgrad {matgrad.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (listing, showing, check, gradient, bench):
+    for verb in (listing, showing, deriving, check, gradient, bench):
         verb.add_parser(verbs)
     return parser
 

@@ -85,7 +85,33 @@ def test_white_space_does_not_matter(function: Function) -> None:
     assert find(" " + " \t".join(function.text) + "\n") is function
 
 
-@pytest.mark.parametrize("text", ["", "X", "det(Y)", "trace(X)", "tr(X*A)"])
-def test_an_unknown_function_lists_the_known_ones(text: str) -> None:
-    with pytest.raises(UsageError, match=r"unknown function .* known are det\(X\), logdet\(X\)"):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected an operand"),
+        ("X", "X is no scalar"),
+        ("det(Y)", r"det\(Y\) has no variable X; it has Y; --wrt names the variable"),
+        ("trace(X)", "there is no function trace"),
+        ("tr(A*expm(X))", r"expm\(X\) is a series"),
+    ],
+)
+def test_what_is_no_function_is_told_in_one_line(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as refusal:
         find(text)
+    assert "\n" not in str(refusal.value)
+
+
+def test_any_scalar_expression_is_a_function() -> None:
+    function = find("norm(A*x - b)^2", "x")
+    assert function.axes == {"A": ("n", "m"), "x": ("m",), "b": ("n",)}
+    rng = np.random.default_rng(3)
+    A, x, b = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)), rng.normal(size=4)
+    value, gradient = function.value_and_gradient(A=A, x=x, b=b)
+    np.testing.assert_allclose(value, ((x @ A.T - b) ** 2).sum(axis=-1))
+    np.testing.assert_allclose(gradient, 2 * (x @ A.T - b) @ A)
+
+
+def test_names_may_be_declared() -> None:
+    function = find("tr(S*A)", "S", {"symmetric": ("S",)})
+    A = np.array([[1.0, 2.0], [4.0, 3.0]])
+    np.testing.assert_allclose(function.value_and_gradient(S=np.eye(2), A=A)[1], (A + A.T) / 2)

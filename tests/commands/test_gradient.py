@@ -140,7 +140,7 @@ WRONG = {
     "gradient": "required: FUNCTION, NAME=FILE, --out",
     "gradient det(X)": "required: NAME=FILE, --out",
     "gradient det(X) X=X.npy": "required: --out",
-    "gradient inverse(X) X=X.npy --out G.npy": "unknown function 'inverse(X)'; known are det(X)",
+    "gradient inverse(X) X=X.npy --out G.npy": "there is no function inverse",
     "gradient det(X) X.npy --out G.npy": "'X.npy' is not of the form NAME=FILE",
     "gradient det(X) A=X.npy --out G.npy": "det(X) has no variable A",
     "gradient det(X) X=X.npy A=X.npy --out G.npy": "det(X) has no variable A",

@@ -1,4 +1,4 @@
-"""The scalar functions that the command line knows: some by their text, the catalog's by id.
+"""Scalar functions on the command line: kernels by their text, formulas by id, any expression.
 
 Whatever the function, a batch asks for the same things: the variables with their axes, and the
 value with its gradient on arrays.
@@ -44,13 +44,24 @@ class Function:
     work: int = 2
 
 
-def find(text: str) -> Function:
-    """Return the function with this text, white space aside, or the formula with this id.
+def find(
+    text: str, wrt: str | None = None, declared: Mapping[str, tuple[str, ...]] | None = None
+) -> Function:
+    """Return the formula with this id, the kernel with this text, or the expression.
+
+    Parameters
+    ----------
+    text : str
+        An id, or a text of the language.
+    wrt : str, optional
+        The variable of an expression; X if it is not given.
+    declared : mapping, optional
+        Keywords of `matgrad.parse`.
 
     Raises
     ------
     UsageError
-        If there is none, or the formula has no gradient.
+        If the text is no expression, it has no such variable, or there is no gradient.
 
     Examples
     --------
@@ -63,10 +74,42 @@ def find(text: str) -> Function:
     if text.strip() in catalog:
         return _of_formula(catalog[text.strip()])
     for function in FUNCTIONS:
-        if function.text == "".join(text.split()):
+        if function.text == "".join(text.split()) and wrt in (None, "X") and not declared:
             return function
-    known = ", ".join(function.text for function in FUNCTIONS)
-    raise UsageError(f"unknown function {text!r}; known are {known}, and the ids in `matgrad list`")
+    return _of_expression(text, "X" if wrt is None else wrt, declared or {})
+
+
+def _of_expression(text: str, wrt: str, declared: Mapping[str, tuple[str, ...]]) -> Function:
+    """Return an expression as a function: its gradient is derived."""
+    from matgrad.calculus import derive
+    from matgrad.expression.evaluation import evaluate
+    from matgrad.expression.inference import infer
+
+    keywords: Any = declared
+    try:
+        derivation = derive(text, wrt, **keywords)
+    except ValueError as error:
+        first, *_ = str(error).splitlines()
+        hint = "; --wrt names the variable" if "has no variable" in first else ""
+        raise UsageError(first.removeprefix("derive: ") + hint) from None
+    value, gradient = derivation.value, derivation.result
+    if derivation.kind != "gradient":
+        raise UsageError(f"{value} is no scalar, so that it has no gradient")
+    variable = value.variables[wrt]
+    shapes = infer((value, gradient, variable), (None, variable, None)).shapes
+
+    def value_and_gradient(**arrays: Array) -> tuple[Array, Array]:
+        expressions, models = (value, gradient, variable), (None, variable, None)
+        found, slope, _ = evaluate(expressions, arrays, models)
+        return found, slope
+
+    return Function(
+        str(value),
+        {v.name: tuple(map(str, v.declared.visible(shape))) for v, shape in shapes.items()},
+        value_and_gradient,
+        wrt,
+        sum(1 for each in (value, gradient) for _ in each.walk()),
+    )
 
 
 def _of_formula(formula: Formula) -> Function:

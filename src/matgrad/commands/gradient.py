@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from matgrad.commands.batch import Batch
+from matgrad.commands.declarations import add_declarations, declarations
 from matgrad.commands.errors import UsageError
 from matgrad.commands.functions import Function, find
 from matgrad.commands.progress import progress
@@ -21,6 +22,7 @@ examples:
   matgrad gradient "det(X)" X=batch.npy --out gradient.npy
   matgrad gradient "logdet(X)" X=data.npz:sigma --out G.npy --value f.npy
   matgrad gradient "tr(X*A*X'*Q)" X=X.npy A=A.npy Q=Q.npy --out G.npy
+  matgrad gradient "norm(A*x - b)^2" --wrt x x=x.npy A=A.npy b=b.npy --out G.npy
   matgrad gradient quadratic-form x=x.npy A=A.npy --out G.npy
 
 The files hold arrays of shape (..., n, n): batches of matrices, whose leading
@@ -44,7 +46,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "function",
         metavar="FUNCTION",
-        help="one of det(X), logdet(X), tr(X), tr(A*X), tr(X*A*X'*Q), or the id of a formula",
+        help="a scalar expression such as logdet(X'*A*X), or the id of a formula",
     )
     parser.add_argument(
         "variables",
@@ -52,6 +54,7 @@ def add_parser(verbs: Any) -> None:
         metavar="NAME=FILE",
         help="a variable and its .npy file, or an array of an .npz file: NAME=FILE.npz:KEY",
     )
+    parser.add_argument("--wrt", metavar="NAME", help="the variable of an expression (default: X)")
     parser.add_argument("--out", required=True, metavar="FILE", help="the .npy file to write")
     parser.add_argument("--value", metavar="FILE", help="a .npy file for the values, too")
     parser.add_argument("--force", action="store_true", help="replace files that exist")
@@ -62,6 +65,7 @@ def add_parser(verbs: Any) -> None:
         metavar="N",
         help="memory for one block of matrices, such as 1000000, 64MB or 1GB (default: 256MB)",
     )
+    add_declarations(parser)
     parser.set_defaults(run=run)
 
 
@@ -84,7 +88,7 @@ def byte_count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the verb; return the exit code."""
-    function = find(options.function)
+    function = find(options.function, options.wrt, declarations(options))
     paths = _variable_paths(options.variables, function)
     _check_outputs(options, [path for path, _ in paths.values()])
     with ExitStack() as files:

@@ -165,15 +165,35 @@ cdef inline void read_matrix(
 ) noexcept nogil:
     """One m x n matrix along its rows: `pitch` vectors each, padded with zeros."""
     cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, j
+    cdef Py_ssize_t squares = n // W * W if row_stride == item else 0
     for i in range(m):
         for j in range(n // W, pitch):
             a[i * pitch + j] = broadcast(0.0, a[0])
         if column_stride == item:
             memcpy(a + i * pitch, matrix + i * row_stride, n * item)
         else:
-            for j in range(n):
+            for j in range(squares if i < m - m % W else 0, n):
                 set_element(a, i * pitch * W + j,
                             read(matrix + i * row_stride + j * column_stride, a[0]))
+    if squares and column_stride != item:
+        read_squares(a, pitch, matrix, m // W, n // W, column_stride)
+
+
+cdef inline void read_squares(
+    lane *a, Py_ssize_t pitch, const char *matrix, Py_ssize_t down, Py_ssize_t across,
+    Py_ssize_t column_stride
+) noexcept nogil:
+    """`down` x `across` squares of W x W of a matrix whose columns are runs."""
+    cdef lane square[MOST_LANES]
+    cdef const char *columns[MOST_LANES]
+    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, p, q
+    for q in range(across):
+        for i in range(W):
+            columns[i] = matrix + (q * W + i) * column_stride
+        for p in range(down):
+            load_transposed(columns, p * W * item, &square[0])
+            for i in range(W):
+                a[(p * W + i) * pitch + q] = square[i]
 
 
 cdef inline void write_matrix(
@@ -181,9 +201,12 @@ cdef inline void write_matrix(
     Py_ssize_t row_stride, Py_ssize_t column_stride
 ) noexcept nogil:
     """The inverse of `read_matrix`."""
-    cdef Py_ssize_t W = width(a[0]), i, j
+    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, j
     cdef char *entry
     for i in range(m):
+        if column_stride == item:
+            memcpy(matrix + i * row_stride, a + i * pitch, n * item)
+            continue
         for j in range(n):
             entry = matrix + i * row_stride + j * column_stride
             if lane is vd:

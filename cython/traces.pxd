@@ -6,11 +6,11 @@ from cython.parallel cimport prange
 
 from batches cimport (
     FE_ALL_EXCEPT, batch, begin, end, feclearexcept, in_c_order, pack_operand, part_memory,
-    part_start, part_stop, place, raised, store_values, unpack_result,
+    part_start, part_stop, raised, store_values, unpack_result,
 )
 from determinants cimport complex_type
-from lanes cimport VD, broadcast, lane, store_lanes, width
-from pack cimport MOST_LANES, read_matrix, real, write_matrix
+from lanes cimport broadcast, lane, width
+from pack cimport read_matrix, real, write_matrix
 from plain cimport FINE
 from products cimport (
     DEPTH, LARGE, add_two_products, diagonal_sum, product_sum, product_sum_by_squares, quadratic,
@@ -23,7 +23,7 @@ cdef inline void trace_real(
 ) noexcept nogil:
     cdef int status = FINE, part
     cdef batch b
-    if not begin(&b, args, dimensions, steps, VD, 0, 10 * dimensions[1]):
+    if not begin(&b, args, dimensions, steps, 1, 0, 10 * dimensions[1]):
         return
     for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
                        schedule="dynamic"):
@@ -32,18 +32,11 @@ cdef inline void trace_real(
 
 
 cdef inline int trace_part(real like, const batch *b, int part) noexcept nogil:
-    cdef char *matrices[MOST_LANES]
-    cdef char *results[MOST_LANES]
-    cdef Py_ssize_t start = part_start(b, part), stop = part_stop(b, part)
-    cdef int count
+    cdef Py_ssize_t k, stop = part_stop(b, part)
     feclearexcept(FE_ALL_EXCEPT)
-    while start < stop:
-        count = <int> min(VD, stop - start)
-        place(b, 0, start, count, VD, matrices)
-        place(b, 1, start, count, VD, results)
-        store_lanes(like, results, 0, count, diagonal_sum(
-            like, <const char **> matrices, b.dimensions[1], b.steps[2] + b.steps[3]))
-        start += VD
+    for k in range(part_start(b, part), stop):
+        (<real *> (b.args[1] + k * b.steps[1]))[0] = <real> diagonal_sum(
+            like, b.args[0] + k * b.steps[0], b.dimensions[1], b.steps[2] + b.steps[3])
     return raised()
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import matgrad
+from matgrad.differences.moves import Symmetric
 from matgrad.expression.evaluation import evaluate
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import Negation, Sum
@@ -39,7 +40,7 @@ class Subject(NamedTuple):
     flipped: Function | None
     x: Array
     ndim: int
-    symmetric: bool | str | None
+    symmetric: Symmetric | None
 
 
 def of_formula(formula: Formula) -> Subject:
@@ -57,6 +58,11 @@ def of_formula(formula: Formula) -> Subject:
         return np.broadcast_to(found, X.shape) if model is not None else found
 
     flipped = sign_of_last_term(formula.derivative)
+    conventions: dict[str, Symmetric | None] = {
+        "independent": None,
+        "symmetric": True,
+        "free": "free",
+    }
     return Subject(
         formula.id,
         lambda X: at(formula.value, X),
@@ -64,7 +70,7 @@ def of_formula(formula: Formula) -> Subject:
         None if flipped is None else lambda X: at(flipped, X),
         points,
         len(formula.shapes[formula.wrt]),
-        {"independent": None, "symmetric": True, "free": "free"}[formula.convention],
+        conventions[formula.convention],
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from matgrad.calculus.derivation import Condition, NotDifferentiableError
+from matgrad.calculus.elementwise import ELEMENTWISE, divided, raised, times
 from matgrad.expression.dimension import Kind
 from matgrad.expression.expression import Expression
 from matgrad.expression.multiples import multiple
@@ -192,10 +193,10 @@ def _quotient(d: Differentials, node: Expression) -> tuple[str, Expression]:
 
 def _elementwise_quotient(d: Differentials, node: Expression) -> tuple[str, Expression]:
     F, G = node.children
-    terms: list[Expression] = [_divided(Differential(F), G)] if d.varies(F) else []
+    terms: list[Expression] = [divided(Differential(F), G)] if d.varies(F) else []
     if d.varies(G):
         d.require_nonzero(G)
-        terms.append(Negation(_divided(_times(F, Differential(G)), _raised(G, Number(2)))))
+        terms.append(Negation(divided(times(F, Differential(G)), raised(G, Number(2)))))
     return "d(F ./ G) = dF ./ G - F .* dG ./ G.^2", Sum.of(*terms)
 
 
@@ -223,11 +224,11 @@ def _scalar_power(d: Differentials, base: Expression, exponent: Expression) -> E
     terms: list[Expression] = []
     if d.varies(base):
         lower = _one_less(exponent)
-        terms.append(_times(exponent, _raised(base, lower), Differential(base)))
+        terms.append(times(exponent, raised(base, lower), Differential(base)))
     if d.varies(exponent):
         d.require(base, "positive")
         logarithm = Call.of("log", base)
-        terms.append(_times(_raised(base, exponent), logarithm, Differential(exponent)))
+        terms.append(times(raised(base, exponent), logarithm, Differential(exponent)))
     return Sum.of(*terms)
 
 
@@ -405,90 +406,6 @@ OF_MATRIX: Mapping[str, Callable[[Differentials, Expression], tuple[str, Express
     **{function: _linear(function) for function in ("sum", "diag", "vec", "conj")},
     **{function: _matrix_function(function) for function in MATRIX_FUNCTIONS},
 }
-
-# ---- elementwise functions ----------------------------------------------------------------------
-
-Elementwise: TypeAlias = Callable[[Differentials, Expression, Expression], Expression]
-
-
-def _log(d: Differentials, F: Expression, dF: Expression) -> Expression:
-    match F:
-        case Sum((Number(1), Call("exp", (u,)))) | Sum((Call("exp", (u,)), Number(1))):
-            # d log(1 + exp(u)) = sigmoid(u) du, which does not overflow      lecture-b 1.11
-            return _times(Call.of("sigmoid", u), Differential(u))
-    d.require(F, "positive")
-    return _divided(dF, F)
-
-
-def _sqrt(d: Differentials, F: Expression, dF: Expression) -> Expression:
-    d.require(F, "positive")
-    return _divided(dF, Product.of(2, Call.of("sqrt", F)))
-
-
-def _abs(d: Differentials, F: Expression, dF: Expression) -> Expression:
-    # At 0, where there is none, the derivative taken is 0, a subgradient.
-    d.require_nonzero(F)
-    return _times(Call.of("sign", F), dF)
-
-
-def _relu(d: Differentials, F: Expression, dF: Expression) -> Expression:
-    # 1 where F > 0, else 0: at 0, where there is none, a subgradient.
-    d.require_nonzero(F)
-    return _times(Call.of("sign", Call.of("relu", F)), dF)
-
-
-def _tanh(d: Differentials, F: Expression, dF: Expression) -> Expression:
-    return Sum.of(dF, Negation(_times(_raised(Call.of("tanh", F), Number(2)), dF)))
-
-
-ELEMENTWISE: Mapping[str, tuple[str, Elementwise]] = {
-    "exp": ("d exp(F) = exp(F) .* dF", lambda d, F, dF: _times(Call.of("exp", F), dF)),
-    "log": ("d log(F) = dF ./ F", _log),
-    "sqrt": ("d sqrt(F) = dF ./ (2 sqrt(F))", _sqrt),
-    "sin": ("d sin(F) = cos(F) .* dF", lambda d, F, dF: _times(Call.of("cos", F), dF)),
-    "cos": ("d cos(F) = -sin(F) .* dF", lambda d, F, dF: -_times(Call.of("sin", F), dF)),
-    "tan": (
-        "d tan(F) = dF ./ cos(F).^2",
-        lambda d, F, dF: _divided(dF, _raised(Call.of("cos", F), Number(2))),
-    ),
-    "tanh": ("d tanh(F) = dF - tanh(F).^2 .* dF", _tanh),
-    "abs": ("d abs(F) = sign(F) .* dF", _abs),
-    "sigmoid": (
-        "d sigmoid(F) = sigmoid(F) .* sigmoid(-F) .* dF",
-        lambda d, F, dF: _times(Call.of("sigmoid", F), Call.of("sigmoid", Negation(F)), dF),
-    ),
-    "softplus": (
-        "d softplus(F) = sigmoid(F) .* dF",
-        lambda d, F, dF: _times(Call.of("sigmoid", F), dF),
-    ),
-    "relu": ("d relu(F) = sign(relu(F)) .* dF", _relu),
-}
-
-
-def _times(*factors: Expression) -> Expression:
-    """Return the product of elements, which for scalars is the product."""
-    if all(factor.is_scalar for factor in factors):
-        return Product.of(*factors)
-    return ElementwiseProduct.of(*factors)
-
-
-def _divided(numerator: Expression, denominator: Expression) -> Expression:
-    if denominator.is_scalar:
-        return Quotient(numerator, denominator)
-    return ElementwiseQuotient(numerator, denominator)
-
-
-def _raised(base: Expression, exponent: Expression | float) -> Expression:
-    """Return a power of elements, the base itself for the exponent 1."""
-    value = exponent if not isinstance(exponent, Expression) else number_of(exponent)
-    if value == 1:
-        return base
-    power = Sum.of(exponent)
-    return (
-        Power.of(base, power)
-        if base.is_scalar and power.is_scalar
-        else ElementwisePower(base, power)
-    )
 
 
 def _inner(F: Expression, dF: Expression) -> Expression:

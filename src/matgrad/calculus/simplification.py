@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import log2
 
+from matgrad.calculus.calls import OF_MATRIX, simplified_call
 from matgrad.calculus.factoring import expression_of, size
+from matgrad.calculus.neighbours import is_identity, is_ones, joined
 from matgrad.calculus.sizes import Shapes, shapes_of
 from matgrad.calculus.terms import ONE, Chain, Term, collected, exact, segments
 from matgrad.expression.dimension import Kind
@@ -35,9 +37,6 @@ from matgrad.expression.nodes import (
     Variable,
     number_of,
 )
-
-# Functions of a matrix with f(A') = f(A)'.
-OF_MATRIX = frozenset({"inv", "adj", "expm", "sinm", "cosm"})
 
 # A power of a number is computed while it is shorter than this.
 MOST_BITS = 100
@@ -133,7 +132,7 @@ class Simplifier:
             case ElementwisePower(base, exponent):
                 return self.elementwise_power(base, exponent)
             case Call():
-                return self.call(node)
+                return simplified_call(self, node)
         return [self.atom(node)]
 
     def atom(self, node: Expression) -> Term:
@@ -264,15 +263,15 @@ class Simplifier:
         """Return factors without identities, inverses cancelled, powers of the same joined."""
         result: list[Expression] = []
         for factor in factors:
-            if _is_identity(factor):
+            if is_identity(factor):
                 continue
-            joined = _joined(result[-1], factor) if result else None
-            if joined is None:
+            both = joined(result[-1], factor) if result else None
+            if both is None:
                 result.append(factor)
-            elif _is_identity(joined):
+            elif is_identity(both):
                 result.pop()
             else:
-                result[-1] = joined
+                result[-1] = both
         return result or [self.shapes.identity(each) for each in factors[:1]]
 
     # ---- transposes -------------------------------------------------------------------------
@@ -382,7 +381,7 @@ class Simplifier:
         match A:
             case Power(inner, other) if (j := number_of(other)) is not None:
                 A, k = inner, int(j) * k
-        if k in (0, 1) or _is_identity(A):
+        if k in (0, 1) or is_identity(A):
             return [Term(chain=(self.shapes.identity(A),))] if k != 1 else list(self.terms(A))
         whole = k
         return [Term(chain=(self.with_argument(A, lambda A: Power.of(A, whole)),))]
@@ -402,8 +401,8 @@ class Simplifier:
             inner = factor.operands if isinstance(factor, ElementwiseProduct) else (factor,)
             spread += [each for each in inner if each is not None]
         # All that is spread has one shape, so that ones go beside anything else.
-        plain = [each for each in spread if not _is_ones(each)] or spread[:1]
-        if any(map(_is_identity, plain)):
+        plain = [each for each in spread if not is_ones(each)] or spread[:1]
+        if any(map(is_identity, plain)):
             plain = [self.untransposed(each) for each in plain]
         result = self.choice(*_orders(plain)) if plain else None
         chain = () if result is None else (result,)
@@ -439,117 +438,6 @@ class Simplifier:
             return self.terms(base)
         return [self.atom(ElementwisePower(self.expression(base), self.expression(exponent)))]
 
-    # ---- functions --------------------------------------------------------------------------
-
-    def call(self, node: Call) -> Iterable[Term]:
-        """Simplify the arguments, then what is known of the function."""
-        match node:
-            case Call("tr", (argument,)):
-                return [term for each in self.terms(argument) for term in self.trace(each)]
-            case Call("sum" | "diag" | "vec", (argument,)) if self.is_multiple(argument):
-                return self.linear(node.function, argument)
-            case Call("kron", (left, right)):
-                return self.kronecker(left, right)
-            case Call("inv", (argument,)):
-                return self.inverse(argument)
-        arguments = [self.expression(argument) for argument in node.arguments]
-        match node.function:
-            case "det" if _is_identity(arguments[0]):
-                return [Term()]
-            case "logdet" if _is_identity(arguments[0]):
-                return []
-            case "diag" if _is_ones(arguments[0]) and arguments[0].kind is Kind.COLUMN:
-                return [self.atom(self.shapes.identity(arguments[0]))]
-            case "det" | "logdet" | "norm" | "norm1" | "sum":
-                mirrored = self.expression(Transpose(arguments[0]))
-                alternatives = [Call(node.function, (each,)) for each in (arguments[0], mirrored)]
-                return [self.atom(self.choice(*alternatives))]
-            case function if function in OF_MATRIX:
-                simplified = self.with_argument(arguments[0], lambda A: Call(function, (A,)))
-                return [self.atom(simplified)]
-            case "diag" | "vec" if arguments[0].is_scalar:
-                return self.terms(arguments[0])
-        return [self.atom(Call(node.function, tuple(arguments)))]
-
-    def is_multiple(self, argument: Expression) -> bool:
-        """Return whether something can be taken out of a linear function."""
-        term = self.single(argument)
-        return not term.coefficient or term.coefficient != 1 or bool(term.scalars)
-
-    def linear(self, function: str, argument: Expression) -> Iterable[Term]:
-        """Take the coefficient and the scalars out of a linear function."""
-        term = self.single(argument)
-        if not term.coefficient:
-            return []
-        before = Term(term.coefficient, term.scalars)
-        inner = Product.of(*term.chain) if term.chain else Number(1)
-        if inner.is_scalar:
-            return [before]
-        return [self.multiplied([before, self.single(Call(function, (inner,)))])]
-
-    def trace(self, term: Term) -> Iterable[Term]:
-        """Return the trace of a term: of its rotations and their transposes, the one met first."""
-        before = Term(term.coefficient, term.scalars)
-        if not term.chain:
-            return [before]
-        rotations = [term.chain[k:] + term.chain[:k] for k in range(len(term.chain))]
-        for chain in rotations:
-            reduced = self.reduced(chain)
-            if _is_identity(reduced[0]):
-                return [self.multiplied([before, self.atom(Call("tr", (reduced[0],)))])]
-            if len(reduced) < len(chain):
-                return self.trace(self.multiplied([before, Term(chain=tuple(reduced))]))
-            if chain[0].kind is Kind.ROW:
-                return [self.multiplied([before, self.inner_product(chain)])]
-        ways = [*rotations, *map(self.mirrored, rotations)]
-        return [
-            self.multiplied(
-                [before, self.atom(self.choice(*(Call("tr", (Product.of(*w),)) for w in ways)))]
-            )
-        ]
-
-    def inverse(self, argument: Expression) -> Iterable[Term]:
-        """Return the inverse of a multiple of a matrix."""
-        term = self.single(argument)
-        if not term.coefficient or not term.chain:
-            return [self.atom(Call("inv", (self.expression(argument),)))]
-        before = Term(term.coefficient, term.scalars).power(-1)
-        inner = Product.of(*term.chain)
-        match inner:
-            case Call("inv", (original,)):
-                chain = [original]
-            case Transpose(Call("inv", (original,))):
-                chain = [self.transpose(original)]
-            case Variable() if "orthogonal" in inner.structure:
-                chain = [Transpose(inner)]
-            case Transpose(Variable() as variable) if "orthogonal" in variable.structure:
-                chain = [variable]
-            case _ if _is_identity(inner):
-                chain = [inner]
-            case _:
-                chain = [self.with_argument(inner, lambda A: Call("inv", (A,)))]
-        return [self.multiplied([before, Term(chain=tuple(chain))])]
-
-    def kronecker(self, left: Expression, right: Expression) -> Iterable[Term]:
-        """Return a Kronecker product; of a column and a row it is their product."""
-        first, second = self.single(left), self.single(right)
-        if not first.coefficient or not second.coefficient:
-            return []
-        before = self.multiplied(
-            [Term(first.coefficient, first.scalars), Term(second.coefficient, second.scalars)]
-        )
-        if not first.chain or not second.chain:
-            return self.over_sum(self.multiplied([before, Term(chain=first.chain + second.chain)]))
-        A, B = Product.of(*first.chain), Product.of(*second.chain)
-        match A.kind, B.kind:
-            case Kind.COLUMN, Kind.ROW:
-                chain: Chain = (*first.chain, *second.chain)
-            case Kind.ROW, Kind.COLUMN:
-                chain = (*second.chain, *first.chain)
-            case _:
-                chain = (Call("kron", (A, B)),)
-        return [self.multiplied([before, Term(chain=chain)])]
-
 
 def _is_tame(term: Term, exponent: float) -> bool:
     """Return whether a power of the coefficient is a number of moderate size."""
@@ -558,48 +446,7 @@ def _is_tame(term: Term, exponent: float) -> bool:
     return abs(exponent * log2(abs(float(term.coefficient)))) <= MOST_BITS
 
 
-def _is_identity(node: Expression) -> bool:
-    return isinstance(node, Constant) and node.name == "I"
-
-
-def _is_ones(node: Expression) -> bool:
-    return isinstance(node, Constant) and node.name == "ones"
-
-
 def _orders(factors: Sequence[Expression]) -> list[Expression]:
     """Return the elementwise product in the order given, and in the order by name."""
     ordered = sorted(factors, key=str)
     return [ElementwiseProduct.of(*factors), ElementwiseProduct.of(*ordered)]
-
-
-def _joined(left: Expression, right: Expression) -> Expression | None:
-    """Return the product of neighbours where it is one factor: I, or a power."""
-    (a, j), (b, k) = _as_power(left), _as_power(right)
-    if _are_orthogonal(left, right):
-        return Constant("I")
-    match left, right:
-        case Constant("ones", (rows,)), Transpose(Constant("ones", (columns,))):
-            return Constant("ones", (rows, columns))
-    if a != b:
-        return None
-    return Constant("I") if j + k == 0 else a if j + k == 1 else Power.of(a, j + k)
-
-
-def _as_power(node: Expression) -> tuple[Expression, int]:
-    """Return base and exponent; of a transpose the base is the transpose."""
-    match node:
-        case Call("inv", (base,)):
-            return base, -1
-        case Power(base, exponent) if (k := number_of(exponent)) is not None:
-            return base, int(k)
-        case Transpose(Call("inv") | Power() as inner):
-            base, k = _as_power(inner)
-            return Transpose(base), k
-    return node, 1
-
-
-def _are_orthogonal(left: Expression, right: Expression) -> bool:
-    match left, right:
-        case (Transpose(Variable() as Q), other) | (Variable() as Q, Transpose(other)):
-            return other == Q and "orthogonal" in Q.structure
-    return False

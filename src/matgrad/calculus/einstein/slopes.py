@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from matgrad.calculus.canonical import weights
 from matgrad.calculus.derivation import NotDifferentiableError
-from matgrad.calculus.differentials import ELEMENTWISE, Differentials
+from matgrad.calculus.differentials import Differentials
 from matgrad.calculus.einstein.indices import (
     Delta,
     Fresh,
@@ -21,6 +21,7 @@ from matgrad.calculus.einstein.indices import (
     Tensor,
     number,
 )
+from matgrad.calculus.elementwise import ELEMENTWISE
 from matgrad.calculus.terms import exact
 from matgrad.expression import nodes
 from matgrad.expression.dimension import Dimension, Kind

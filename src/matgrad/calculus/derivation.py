@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from matgrad.expression.dimension import Dimension
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import Negation, Quotient, Sum, Variable
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from matgrad.layout import Layout as Conversion
 
 Outcome: TypeAlias = Literal["gradient", "jacobian", "hessian", "differential", "bilinear"]
 Layout: TypeAlias = Literal["denominator", "numerator"]
@@ -92,6 +98,10 @@ class Derivation:
         What must hold.
     layout : {"denominator", "numerator"}
         How the result is arranged.
+    vec : Expression or None
+        For a differential by one variable, V in d vec(F) = V d vec(X), columns stacked; None where
+        the language has none. `commutations` says which variables in it are commutation matrices,
+        and of what sizes: see `matgrad.layout.commutation_matrix`.
     """
 
     value: Expression
@@ -101,6 +111,38 @@ class Derivation:
     steps: tuple[Step, ...]
     conditions: tuple[Condition, ...]
     layout: Layout
+    vec: Expression | None = None
+    commutations: tuple[tuple[Variable, tuple[Dimension, Dimension]], ...] = ()
+
+    def evaluate(self, *, layout: "Conversion" = "tensor", **arrays: "ArrayLike") -> "NDArray[Any]":
+        """Return the derivative of a differential as numbers, in a layout.
+
+        Parameters
+        ----------
+        layout : {"tensor", "vec", "vec-row-major", ...}
+            See `matgrad.layout.convert`; in tensor layout the axes of the function come before
+            those of the variable.
+        **arrays : array_like
+            An array for each variable of the function, batch axes leading.
+
+        Raises
+        ------
+        ValueError
+            If the derivation is no differential by one variable, or there is no such layout.
+
+        Examples
+        --------
+        >>> from matgrad import derive
+        >>> derive("A*X", "X").evaluate(layout="vec", A=[[1.0, 2.0]], X=[[3.0], [4.0]])
+        array([[1., 2.]])
+        """
+        from matgrad.calculus.tensors import tensor
+        from matgrad.layout import convert
+
+        found, out_ndim, in_ndim = tensor(self, arrays)
+        if layout == "tensor":
+            return found
+        return convert(found, "tensor", layout, out_ndim=out_ndim, in_ndim=in_ndim)
 
     def __str__(self) -> str:
         f, x, g = str(self.value), self.variables[0].name, str(self.result)

@@ -1,6 +1,7 @@
 """Derivation by differentials (lecture-b, section 1): rules, canonical form, reading off."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from matgrad.calculus.canonical import weights
 from matgrad.calculus.derivation import (
@@ -74,7 +75,25 @@ class _Reading:
         else:
             result = self.differential(value, self.increments)
         steps.append(Step("read off", self.settled(result, model)))
-        return self.derivation(kind, self.settled(result, model), steps)
+        derivation = self.derivation(kind, self.settled(result, model), steps)
+        return self.with_vec(derivation) if kind == "differential" else derivation
+
+    def with_vec(self, derivation: Derivation) -> Derivation:
+        """Return a differential with its vec form, where the language has one."""
+        value = self.problem.sized
+        if not self.rules.varies(value):
+            return derivation
+        jacobians = Jacobians(self.dX, self.problem.shapes)
+        try:
+            found = jacobians.of(self.rules.of(value))
+        except NotDifferentiableError:
+            return derivation
+        shapes = self.problem.shapes.with_variables(
+            {K: (m * n, m * n) for K, (m, n) in jacobians.commutations.items()}
+        )
+        vec = shapes.settled(simplify(found, None, shapes))
+        used = [(K, size) for K, size in jacobians.commutations.items() if K.name in vec.variables]
+        return replace(derivation, vec=vec, commutations=tuple(used))
 
     def kind_and_model(self) -> tuple[Outcome, Expression | None]:
         """Return the kind of the first derivative, and what has its shape."""

@@ -1,6 +1,7 @@
 """The method: write in indices, product rule, deltas, contraction, order, read back."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from matgrad.calculus.derivation import (
@@ -20,6 +21,7 @@ from matgrad.calculus.einstein.indices import (
 from matgrad.calculus.einstein.reading_back import read_back
 from matgrad.calculus.einstein.slopes import Slopes
 from matgrad.calculus.problem import Problem
+from matgrad.calculus.reading import by_differentials
 from matgrad.calculus.simplification import simplify
 from matgrad.calculus.sizes import Shapes
 from matgrad.calculus.structures import Convention, projected
@@ -30,15 +32,18 @@ from matgrad.expression.nodes import Constant
 
 
 def by_indices(problem: Problem, order: int, convention: Convention) -> Derivation:
-    """Return the first derivative of a scalar or a vector, or the Hessian by a vector.
+    """Return the first derivative, or the Hessian of a scalar by a vector.
+
+    A derivative with more than two indices is no matrix: its steps end with its entries, and the
+    result is the differential.
 
     Raises
     ------
     NotDifferentiableError
-        If the method does not apply: to a function of matrices with matrices as values, whose
-        derivative has four indices; or where a product of entries is none of matrices.
+        If a function has no rule, or a product of entries is none of matrices.
     """
-    first = _Method(problem, problem.sized, convention).derivation()
+    method = _Method(problem, problem.sized, convention)
+    first = method.derivation() if len(method.free) <= 2 else method.tensor()
     if order == 1:
         return first
     if first.kind != "gradient" or problem.variable.kind is Kind.MATRIX:
@@ -72,14 +77,13 @@ class _Method:
 
     def free_indices(self) -> tuple[Index, ...]:
         """Return the indices of an entry of the function: none of a scalar, one of a vector."""
-        if self.value.is_scalar:
-            return ()
-        if self.value.kind is Kind.COLUMN and self.problem.variable.kind is not Kind.MATRIX:
-            return (self.slopes.fresh(),)
-        raise NotDifferentiableError(
-            f"the index method gives {self.value} by {self.problem.variable.name} a derivative "
-            "with more than two indices, which no matrix has; method='differential' gives it"
-        )
+        count = {Kind.SCALAR: 0, Kind.COLUMN: 1}.get(self.value.kind, 2)
+        return tuple(self.slopes.fresh() for _ in range(count))
+
+    @property
+    def free(self) -> tuple[Index, ...]:
+        """The indices of the derivative: those of the function, then those of the variable."""
+        return (*self.output, *self.entry)
 
     @cached_property
     def entry(self) -> tuple[Index, ...]:
@@ -89,10 +93,8 @@ class _Method:
 
     def derivation(self) -> Derivation:
         """Return the derivative with its steps."""
-        slopes = IndexExpression(tuple(self.slopes.of(self.value, self.output)))
-        free = (*self.output, *self.entry)
-        contracted = slopes.with_deltas().contracted(free)
-        result = self.result(contracted, free)
+        slopes, contracted = self.entries()
+        result = self.result(contracted, self.free)
         model = self.problem.variable if self.value.is_scalar else None
         result = self.settled(result, model)
         steps = (*self.steps(slopes, contracted), Step("read back as matrices", result))
@@ -111,6 +113,16 @@ class _Method:
             unique(conditions),
             "denominator" if kind == "gradient" else "numerator",
         )
+
+    def tensor(self) -> Derivation:
+        """Return the differential, with the entries of the derivative as the last step."""
+        found = by_differentials(self.problem, 1, self.convention)
+        return replace(found, steps=tuple(self.steps(*self.entries())))
+
+    def entries(self) -> tuple[IndexExpression, IndexExpression]:
+        """Return the derivative of an entry, before and after the deltas are contracted."""
+        slopes = IndexExpression(tuple(self.slopes.of(self.value, self.output)))
+        return slopes, slopes.with_deltas().contracted(self.free)
 
     def steps(self, slopes: IndexExpression, contracted: IndexExpression) -> Iterator[Step]:
         """Yield the stages before the result."""

@@ -90,8 +90,15 @@ def derive(
     value = parse(expression, **declarations) if isinstance(expression, str) else expression
     if not isinstance(wrt, str):
         return total_differential(Problem(value, wrt))
+    return solved(Problem(value, [wrt]), method, layout, order, convention)
+
+
+def solved(
+    problem: Problem, method: Method, layout: Layout, order: int, convention: Convention
+) -> Derivation:
+    """Return the derivation for a problem."""
     by_method = by_indices if method == "einstein" else by_differentials
-    return laid_out(by_method(Problem(value, [wrt]), order, convention), layout)
+    return laid_out(by_method(problem, order, convention), layout)
 
 
 def laid_out(derivation: Derivation, layout: Layout) -> Derivation:

@@ -5,12 +5,12 @@ A rule takes a node and returns its differential, in which those of its children
 lecture-b, section 1, and of the Matrix Cookbook, section 2.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from matgrad.calculus.derivation import Condition, NotDifferentiableError
 from matgrad.calculus.elementwise import ELEMENTWISE, divided, raised, times
-from matgrad.expression.dimension import Kind
+from matgrad.expression.dimension import ONE, Kind, Shape
 from matgrad.expression.expression import Expression
 from matgrad.expression.multiples import multiple
 from matgrad.expression.nodes import (
@@ -56,9 +56,16 @@ class Differentials:
     ----------
     increments : mapping of Variable to Expression
         What varies, and what its differential is called.
+    shapes : callable, optional
+        Returns rows and columns of a part: some rules are for square matrices.
     """
 
-    def __init__(self, increments: Mapping[Variable, Expression]) -> None:
+    def __init__(
+        self,
+        increments: Mapping[Variable, Expression],
+        shapes: Callable[[Expression], Shape] | None = None,
+    ) -> None:
+        self.shapes = shapes
         self.increments = increments
         self._given: Mapping[Expression, Expression] = {
             Differential(variable): increment for variable, increment in increments.items()
@@ -125,6 +132,11 @@ class Differentials:
             case Power(_, exponent) | ElementwisePower(_, exponent):
                 return number_of(exponent) != 0
         return True
+
+    def are_square(self, nodes: Sequence[Expression]) -> bool:
+        """Return whether all of some matrices are known to be square."""
+        shapes = [self.shapes(node) for node in nodes] if self.shapes else [(ONE, None)]
+        return all(rows == columns for rows, columns in shapes)
 
     def require(self, subject: Expression, property: str) -> None:
         """Note a condition."""
@@ -288,6 +300,9 @@ def _trace(d: Differentials, F: Expression) -> tuple[str, Expression]:
             power = base if less == 1 else Power.of(base, less)
             inner = Product.of(power, Differential(base))
             return "d tr(F^k) = k tr(F^(k-1) dF)", Product.of(exponent, Call.of("tr", inner))
+        case Call("kron", factors) if d.are_square(factors):
+            traces = [Call.of("tr", factor) for factor in factors]
+            return "tr kron(F, G) = tr(F) tr(G)", Differential(Product.of(*traces))
         case Call(function, (argument,)) if function in MATRIX_FUNCTIONS:
             derivative = MATRIX_FUNCTIONS[function](argument)
             inner = Product.of(derivative, Differential(argument))
@@ -300,6 +315,9 @@ def _det(d: Differentials, F: Expression) -> tuple[str, Expression]:
     match F:
         case Power(base, exponent) if not d.varies(exponent):
             return _det_power(d, F, base, exponent)
+        case Product(factors) if len(F.runs) == 1 and d.are_square(factors):
+            dets = [Call.of("det", factor) for factor in factors]
+            return "det(FG) = det(F) det(G)", Differential(Product.of(*dets))
         case Call("inv", (base,)):
             # d det(inv(F)) = -det(inv(F)) tr(inv(F) dF)          Cookbook 62
             d.require(base, "invertible")

@@ -1,9 +1,10 @@
 """What is to be derived: an expression, what varies in it, and the shapes of all parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from matgrad.calculus.sizes import Shapes, shapes_of
+from matgrad.expression.dimension import Shape
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import Variable
 
@@ -17,6 +18,8 @@ class Problem:
         The function.
     names : sequence of str
         The variables that vary.
+    known : mapping of Variable to Shape, optional
+        Shapes that the function does not tell itself, as that a matrix is square.
 
     Raises
     ------
@@ -24,13 +27,19 @@ class Problem:
         If the expression has no variable of a name.
     """
 
-    def __init__(self, value: Expression, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        value: Expression,
+        names: Sequence[str],
+        known: Mapping[Variable, Shape] | None = None,
+    ) -> None:
         variables = value.variables
         for name in names:
             if name not in variables:
                 listed = ", ".join(variables) or "none"
                 raise ValueError(f"derive: {value} has no variable {name}; it has {listed}")
         self.value = value
+        self.known = known
         self.variables = tuple(variables[name] for name in names)
 
     @property
@@ -57,7 +66,7 @@ class Problem:
 
     @cached_property
     def _sized(self) -> tuple[Expression, Shapes]:
-        return shapes_of(self.value)
+        return shapes_of(self.value, self.known)
 
     def increment(self, variable: Variable, prefix: str = "d") -> Variable:
         """Return the increment of a variable, of another name than all variables."""

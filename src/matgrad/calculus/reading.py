@@ -58,7 +58,7 @@ class _Reading:
         self.increments: dict[Variable, Expression] = {
             variable: problem.increment(variable) for variable in problem.variables
         }
-        self.rules = Differentials(self.increments)
+        self.rules = Differentials(self.increments, problem.shapes)
         self.settled = problem.shapes.settled
 
     def first(self) -> Derivation:
@@ -141,7 +141,7 @@ class _Reading:
         self, value: Expression, increments: "dict[Variable, Expression]"
     ) -> Expression:
         """Return the simplified differential along increments."""
-        rules = Differentials(increments)
+        rules = Differentials(increments, self.problem.shapes)
         zeros = self.problem.shapes.zeros(value)
         if not rules.varies(value):
             return zeros
@@ -168,7 +168,7 @@ class _Reading:
         """Return J of a column by a column."""
         shapes = self.problem.shapes
         zeros = Constant("zeros", (shapes(value)[0], shapes(self.problem.variable)[0]))
-        rules = Differentials({self.problem.variable: self.dX})
+        rules = Differentials({self.problem.variable: self.dX}, shapes)
         if not rules.varies(value):
             return zeros
         J = simplify(Jacobians(self.dX, shapes).of(rules.of(value)), zeros, shapes)

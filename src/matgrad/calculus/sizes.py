@@ -135,9 +135,16 @@ class Shapes:
         return None
 
 
-def shapes_of(expression: Expression) -> tuple[Expression, Shapes]:
-    """Return an expression with dimensions for all constants, and what tells its shapes."""
-    inference = infer((expression,))
+def shapes_of(
+    expression: Expression, known: Mapping[Variable, Shape] | None = None
+) -> tuple[Expression, Shapes]:
+    """Return an expression with dimensions for all constants, and what tells its shapes.
+
+    `known` are shapes of variables that it does not tell itself, as that they are square.
+    """
+    variables = [each for each in known or {} if not each.is_scalar]
+    models = [Constant("ones", (known or {})[each]) for each in variables]
+    inference = infer((expression, *variables), (None, *models))
     return inference.expressions[0], Shapes(inference.shapes)
 
 

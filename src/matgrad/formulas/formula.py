@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from matgrad.calculus import Derivation
     from matgrad.calculus.deriving import Method
     from matgrad.expression import Expression
-    from matgrad.expression.dimension import Size
+    from matgrad.expression.dimension import Shape, Size
     from matgrad.expression.inference import Inference
+    from matgrad.expression.nodes import Variable
     from matgrad.formulas.comparison import Comparison
     from matgrad.layout import Layout
 
@@ -294,19 +295,33 @@ class Formula:
         d tr(X*A*X'*Q) / dX = Q'*X*A' + Q*X*A
         """
         from matgrad.calculus import derive
+        from matgrad.calculus.deriving import solved
+        from matgrad.calculus.problem import Problem
 
         if self.kind == "identity":
             raise ValueError(f"{self.id} is an identity, which has no derivation")
         if self.kind == "differential":
             return derive(self.value, tuple(self.increments))
-        return derive(
-            self.value,
-            self.wrt,
-            method=method,
-            order=2 if self.kind == "hessian" else 1,
-            layout="numerator" if self.kind == "jacobian" else "denominator",
-            convention="free" if self.convention == "free" else "symmetric",
+        return solved(
+            Problem(self.value, [self.wrt], self._square_shapes()),
+            method,
+            "numerator" if self.kind == "jacobian" else "denominator",
+            2 if self.kind == "hessian" else 1,
+            "free" if self.convention == "free" else "symmetric",
         )
+
+    def _square_shapes(self) -> "dict[Variable, Shape]":
+        """Return the shapes of the variables, square where the conditions want an inverse."""
+        shapes = dict(self._inference.shapes)
+        invertible = {each.subject for each in self.conditions if each.property == "invertible"}
+        for variable in shapes:
+            rows, columns = shapes[variable]
+            if variable.name in invertible and len(columns.symbols) == 1 and rows != columns:
+                meaning = {columns.symbols[0]: rows}
+                shapes = {
+                    v: (m.replace(meaning), n.replace(meaning)) for v, (m, n) in shapes.items()
+                }
+        return shapes
 
     def as_printed(self) -> "Formula":
         """Return the formula with the derivative that its erratum prints.

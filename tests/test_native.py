@@ -61,13 +61,22 @@ def test_an_instruction_set_can_be_chosen(isa: str) -> None:
 
 @pytest.mark.parametrize("wanted", ["x86_64_v9", "X86_64_V2", "../x"])
 def test_an_instruction_set_that_does_not_run_here_is_refused_by_name(wanted: str) -> None:
-    done = run("import matgrad", MATGRAD_ISA=wanted)
+    done = run("import matgrad; matgrad.det", MATGRAD_ISA=wanted)
     assert done.returncode == 1
     assert done.stdout == ""
     error = done.stderr.strip().splitlines()[-1]
     assert error.startswith("ImportError: ")
     assert f"MATGRAD_ISA={wanted!r}" in error
     assert all(isa in error for isa in instruction_sets())
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["show", "det"], ["gradient", "det(X)"], []])
+def test_the_command_line_refuses_an_instruction_set_in_one_sentence(arguments: list[str]) -> None:
+    code = f"import sys; from matgrad.__main__ import main; sys.exit(main({arguments}))"
+    done = run(code, MATGRAD_ISA="nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("matgrad: MATGRAD_ISA='nonsense' is not among ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(
@@ -92,7 +101,7 @@ def test_import_is_silent(options: tuple[str, ...]) -> None:
 
 def test_import_loads_nothing_but_numpy_and_the_standard_library() -> None:
     code = "import sys, numpy; before = set(sys.modules); import matgrad; " + (
-        "print(sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+        "matgrad.det; print(sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
     )
     extra = set(ast.literal_eval(output(code))) - set(sys.stdlib_module_names)
     assert all(
@@ -102,7 +111,7 @@ def test_import_loads_nothing_but_numpy_and_the_standard_library() -> None:
 
 def test_import_takes_less_than_sixty_milliseconds_beyond_numpy() -> None:
     code = "import time, numpy; t = time.perf_counter(); import matgrad; " + (
-        "print(time.perf_counter() - t)"
+        "matgrad.det; print(time.perf_counter() - t)"
     )
     assert min(float(output(code)) for _ in range(5)) < 0.060
 

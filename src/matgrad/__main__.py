@@ -11,7 +11,6 @@ from types import FrameType
 from typing import NoReturn
 
 import matgrad
-from matgrad.commands import bench, check, deriving, gradient, listing, showing
 from matgrad.commands.errors import UsageError
 from matgrad.streaming import FileError
 
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted", 128 + signal.SIGINT)
     except (UsageError, FileError) as error:
         return _complain(str(error), 2)
-    except OSError as error:
+    except (ImportError, OSError) as error:
         return _complain(str(error), 2)
     except MemoryError as error:
         return _complain(f"out of memory: {error}", 2)
@@ -89,6 +88,9 @@ class Terminated(KeyboardInterrupt):
 
 
 def _parser() -> Parser:
+    # Imported here, where `main` turns an instruction set that is not there into a sentence.
+    from matgrad.commands import bench, check, deriving, gradient, listing, showing
+
     parser = Parser(
         prog="matgrad",
         description=matgrad.__doc__,

@@ -1,8 +1,7 @@
 """What the kernels run on: the instruction set, and how many threads."""
 
+from matgrad import __version__
 from matgrad._native import instruction_sets, kernels
-
-__version__ = "0.1.0"
 
 get_num_threads = kernels.get_num_threads
 set_num_threads = kernels.set_num_threads

@@ -205,9 +205,10 @@ def _quotient(d: Differentials, node: Expression) -> tuple[str, Expression]:
 
 def _elementwise_quotient(d: Differentials, node: Expression) -> tuple[str, Expression]:
     F, G = node.children
+    # Also where G is constant: tr(F ./ I) is a number, but its gradient I ./ I is not.
+    d.require_nonzero(G)
     terms: list[Expression] = [divided(Differential(F), G)] if d.varies(F) else []
     if d.varies(G):
-        d.require_nonzero(G)
         terms.append(Negation(divided(times(F, Differential(G)), raised(G, Number(2)))))
     return "d(F ./ G) = dF ./ G - F .* dG ./ G.^2", Sum.of(*terms)
 

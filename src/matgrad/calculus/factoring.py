@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from math import gcd, lcm
+from operator import attrgetter
 
 from matgrad.calculus.terms import ONE, Chain, Coefficient, Exponent, Scalars, Term
 from matgrad.expression.expression import Expression
@@ -41,11 +42,6 @@ def expression_of(terms: Sequence[Term], *, scalar: bool) -> Expression:
     if common == Term():
         return total
     return _written(replace(common, chain=(total,)) if not scalar else _plus_factor(common, total))
-
-
-def size(expression: Expression) -> int:
-    """Return how many nodes an expression has."""
-    return sum(1 for _ in expression.walk())
 
 
 def _plus_factor(common: Term, total: Expression) -> Term:
@@ -95,13 +91,7 @@ def _without(term: Term, common: Term) -> Term:
 def _sum(terms: Sequence[Term], scalar: bool) -> Expression:
     """Return a sum, some terms joined as (A + B) X or X (A + B) where that is shorter."""
     plain = _plain_sum(terms)
-    if scalar:
-        return plain
-    best, length = plain, size(plain)
-    for grouped in _groupings(terms):
-        if size(grouped) < length:
-            best, length = grouped, size(grouped)
-    return best
+    return plain if scalar else min([plain, *_groupings(terms)], key=attrgetter("node_count"))
 
 
 def _groupings(terms: Sequence[Term]) -> Iterable[Expression]:

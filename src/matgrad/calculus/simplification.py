@@ -12,9 +12,10 @@ What is not done: products are not multiplied out over sums, so that nothing gro
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import log2
+from operator import attrgetter
 
 from matgrad.calculus.calls import OF_MATRIX, simplified_call
-from matgrad.calculus.factoring import expression_of, size
+from matgrad.calculus.factoring import expression_of
 from matgrad.calculus.neighbours import is_identity, is_ones, joined
 from matgrad.calculus.sizes import Shapes, shapes_of
 from matgrad.calculus.terms import ONE, Chain, Term, collected, exact, segments
@@ -37,6 +38,9 @@ from matgrad.expression.nodes import (
     Variable,
     number_of,
 )
+
+# What transposing a whole sum costs a reader beside its nodes: the mark and the parentheses.
+MARK = 2
 
 # A power of a number is computed while it is shorter than this.
 MOST_BITS = 100
@@ -87,7 +91,7 @@ class Simplifier:
             return node
         result = self.written(self.terms(node), node.kind)
         shorter = self.written(self.terms(result), node.kind)
-        while size(shorter) < size(result):
+        while shorter.node_count < result.node_count:
             result = shorter
             shorter = self.written(self.terms(result), node.kind)
         return result
@@ -97,7 +101,8 @@ class Simplifier:
         result = expression_of(terms, scalar=kind is Kind.SCALAR)
         if len(terms) > 1 and kind is Kind.MATRIX:
             mirrored = expression_of(collected(self.transposed(terms)), scalar=False)
-            return min(result, Transpose(mirrored), key=size)
+            if mirrored.node_count + MARK < result.node_count:
+                return Transpose(mirrored)
         return result
 
     def terms(self, node: Expression) -> Terms:
@@ -144,7 +149,7 @@ class Simplifier:
         for each in alternatives:
             if each in self.chosen:
                 return self.chosen[each]
-        best = min(alternatives, key=size)
+        best = min(alternatives, key=attrgetter("node_count"))
         self.chosen.update(dict.fromkeys(alternatives, best))
         return best
 

@@ -6,7 +6,7 @@ what is a number after all (a row times a column) is a scalar factor.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -39,14 +39,19 @@ class Term:
 
     def times(self, factor: Coefficient) -> "Term":
         """Return a multiple."""
-        return replace(self, coefficient=self.coefficient * factor)
+        return Term(self.coefficient * factor, self.scalars, self.chain)
+
+    def plus(self, coefficient: Coefficient) -> "Term":
+        """Return the sum with a term that differs in its coefficient only."""
+        return Term(self.coefficient + coefficient, self.scalars, self.chain)
 
     def with_scalars(self, others: Scalars) -> "Term":
         """Return the term with more scalar factors; equal ones are joined."""
         exponents = dict(self.scalars)
         for base, exponent in others:
             exponents[base] = exponents.get(base, Fraction(0)) + exponent
-        return replace(self, scalars=tuple((b, e) for b, e in exponents.items() if e != 0))
+        scalars = tuple((b, e) for b, e in exponents.items() if e != 0)
+        return Term(self.coefficient, scalars, self.chain)
 
     def power(self, exponent: int) -> "Term":
         """Return an integer power of a term without a chain."""
@@ -59,8 +64,7 @@ def collected(terms: Iterable[Term]) -> tuple[Term, ...]:
     sums: dict[object, Term] = {}
     for term in terms:
         known = sums.get(term.key)
-        total = term.coefficient + (known.coefficient if known else 0)
-        sums[term.key] = replace(known or term, coefficient=total)
+        sums[term.key] = known.plus(term.coefficient) if known else term
     return tuple(term for term in sums.values() if term.coefficient != 0)
 
 

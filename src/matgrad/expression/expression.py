@@ -64,6 +64,11 @@ class Expression:
         shapes = [child.kind.shape(some, some) for child in self.children]
         return Kind.of(self.shape_of(shapes, NO_CONDITIONS))
 
+    @cached_property
+    def node_count(self) -> int:
+        """How many nodes it has, a node counted as often as it is written."""
+        return 1 + sum(child.node_count for child in self.children)
+
     @property
     def is_scalar(self) -> bool:
         """Whether it is a scalar."""

@@ -347,10 +347,13 @@ cdef inline lane has_zero(const lane *pivots, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
-    cdef lane zero = broadcast(0.0, x[0]), poison = zero
+    """Where an entry times zero is not zero; two sums, since one would wait for itself."""
+    cdef lane zero = broadcast(0.0, x[0]), poison = zero, other = zero
     cdef Py_ssize_t i
-    for i in range(count):
-        poison = poison + x[i] * zero
+    for i in range(0, count - 1, 2):
+        poison = multiply_add(x[i], zero, poison)
+        other = multiply_add(x[i + 1], zero, other)
+    poison = multiply_add(x[count - 1], zero, poison + other)
     return complement(equal(poison, zero))
 
 

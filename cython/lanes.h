@@ -93,8 +93,19 @@ static inline vf load_unless(vf mask, const vf *place) {
 template <class V> static inline V select(V mask, V a, V b) {
     return ((matgrad::bits<V>)mask < 0) ? a : b;
 }
-/* The greater of the two, b where a is NaN. */
+/* The greater of the two, b where a is NaN: one instruction on x86, which GCC does not see. */
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+static inline vd maximum(vd a, vd b) { return (vd)_mm512_max_pd((__m512d)a, (__m512d)b); }
+static inline vf maximum(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__) && MATGRAD_VECTOR_BYTES == 32
+static inline vd maximum(vd a, vd b) { return (vd)_mm256_max_pd((__m256d)a, (__m256d)b); }
+static inline vf maximum(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+#elif defined(__SSE2__) && MATGRAD_VECTOR_BYTES == 16
+static inline vd maximum(vd a, vd b) { return (vd)_mm_max_pd((__m128d)a, (__m128d)b); }
+static inline vf maximum(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
+#else
 template <class V> static inline V maximum(V a, V b) { return a > b ? a : b; }
+#endif
 template <class V> static inline V not_a_number(V a) { return (V)(a != a); }
 template <class V> static inline V absolute(V a) { return zero_where(broadcast(-0.0, a), a); }
 
@@ -183,6 +194,21 @@ template <class V> static inline V split_exponent(V x, V *exponent) {
     *exponent = special ? V{} : e;
     return special ? x : m;
 }
+#if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
+/* 0x9f: signalling and quiet NaN, zeros, infinities, which keep themselves. */
+static inline vd split_exponent(vd x, vd *exponent) {
+    __mmask8 special = _mm512_fpclass_pd_mask((__m512d)x, 0x9f);
+    *exponent = (vd)_mm512_maskz_getexp_pd(_knot_mask8(special), (__m512d)x);
+    return (vd)_mm512_mask_getmant_pd((__m512d)x, _knot_mask8(special), (__m512d)x,
+                                      _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+}
+static inline vf split_exponent(vf x, vf *exponent) {
+    __mmask16 special = _mm512_fpclass_ps_mask((__m512)x, 0x9f);
+    *exponent = (vf)_mm512_maskz_getexp_ps(_knot_mask16(special), (__m512)x);
+    return (vf)_mm512_mask_getmant_ps((__m512)x, _knot_mask16(special), (__m512)x,
+                                      _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+}
+#endif
 
 /* 2^k for a whole number k in the exponent range. */
 template <class V> static inline V power_of_two(V k) {
@@ -240,6 +266,21 @@ static inline vf gather(const vf *base, vf index, ptrdiff_t pitch) {
 #endif
 }
 
+/* Entry index[l] of a row, in lane l. */
+template <class S, class V> static inline V pick(const S *row, const int *index, V) {
+    V out;
+    for (int l = 0; l < matgrad::traits<V>::width; l++) out[l] = row[index[l]];
+    return out;
+}
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+static inline vd pick(const double *row, const int *index, vd) {
+    return (vd)_mm512_i32gather_pd(_mm256_loadu_si256((const __m256i *)index), row, 8);
+}
+static inline vf pick(const float *row, const int *index, vf) {
+    return (vf)_mm512_i32gather_ps(_mm512_loadu_si512(index), row, 4);
+}
+#endif
+
 namespace matgrad {
 
 /* One stage of the butterfly: exchange the off-diagonal blocks of size S of rows i and i + S. */
@@ -263,9 +304,6 @@ template <int S, class V, int N = traits<V>::width> static inline void stages(V 
 
 } // namespace matgrad
 
-/* The square of lanes t, transposed in registers: W log2(W) shuffles. */
-template <class V> static inline void transpose(V *t) { matgrad::stages<1>(t); }
-
 template <class V> static inline V load(const char *from, V) {
     V out;
     memcpy(&out, from, sizeof(V));
@@ -273,16 +311,8 @@ template <class V> static inline V load(const char *from, V) {
 }
 template <class V> static inline void store(char *to, V value) { memcpy(to, &value, sizeof(V)); }
 
-/* W consecutive scalars from each of W places, scalar i of place l becoming lane l of out[i]. */
-template <class V> static inline void load_transposed(const char *const *places, ptrdiff_t offset, V *out) {
-    V t[matgrad::traits<V>::width];
-#pragma GCC unroll 16
-    for (int l = 0; l < matgrad::traits<V>::width; l++) t[l] = load(places[l] + offset, V{});
-    transpose(t);
-#pragma GCC unroll 16
-    for (int i = 0; i < matgrad::traits<V>::width; i++) out[i] = t[i];
-}
-/* The same for W/2 scalars a place: two places to a vector, one stage less. */
+/* Two half vectors joined, and parted again: the last stage of a transposition, at the price of
+ * loads and stores. */
 namespace matgrad {
 template <class V> struct halves {
     typedef scalar<V> type __attribute__((vector_size(sizeof(V) / 2)));
@@ -303,6 +333,7 @@ static inline void part(V v, char *a, char *b, bool to_a, bool to_b, std::intege
 }
 } // namespace matgrad
 
+/* W/2 consecutive scalars from each of W places, scalar i of place l becoming lane l of out[i]. */
 template <class V>
 static inline void load_half_transposed(const char *const *places, ptrdiff_t offset, V *out) {
     constexpr int W = matgrad::traits<V>::width, half = W / 2;
@@ -315,6 +346,7 @@ static inline void load_half_transposed(const char *const *places, ptrdiff_t off
 #pragma GCC unroll 16
     for (int i = 0; i < half; i++) out[i] = t[i];
 }
+/* The inverse, for the first `count` places. */
 template <class V>
 static inline void store_half_transposed(char *const *places, ptrdiff_t offset, int count, const V *in) {
     constexpr int half = matgrad::traits<V>::width / 2;
@@ -327,16 +359,17 @@ static inline void store_half_transposed(char *const *places, ptrdiff_t offset, 
         matgrad::part(t[l], places[l] + offset, places[l + half] + offset, l < count,
                       l + half < count, std::make_integer_sequence<int, half>());
 }
-/* The inverse, for the first `count` places. */
+/* The same for W scalars a place. */
+template <class V>
+static inline void load_transposed(const char *const *places, ptrdiff_t offset, V *out) {
+    load_half_transposed(places, offset, out);
+    load_half_transposed(places, offset + (ptrdiff_t)sizeof(V) / 2, out + matgrad::traits<V>::width / 2);
+}
 template <class V>
 static inline void store_transposed(char *const *places, ptrdiff_t offset, int count, const V *in) {
-    V t[matgrad::traits<V>::width];
-#pragma GCC unroll 16
-    for (int i = 0; i < matgrad::traits<V>::width; i++) t[i] = in[i];
-    transpose(t);
-#pragma GCC unroll 16
-    for (int l = 0; l < matgrad::traits<V>::width; l++)
-        if (l < count) store(places[l] + offset, t[l]);
+    store_half_transposed(places, offset, count, in);
+    store_half_transposed(places, offset + (ptrdiff_t)sizeof(V) / 2, count,
+                          in + matgrad::traits<V>::width / 2);
 }
 /* One scalar from each place, to one lane each; T is the scalar in memory, which may be narrower. */
 template <class T, class V>

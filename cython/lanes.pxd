@@ -22,7 +22,8 @@ cdef extern from "lanes.h" nogil:
     vd load_unless(vd mask, const vd *place) noexcept
     vf load_unless(vf mask, const vf *place) noexcept
     T select[T](T mask, T a, T b) noexcept
-    T maximum[T](T a, T b) noexcept
+    vd maximum(vd a, vd b) noexcept
+    vf maximum(vf a, vf b) noexcept
     T not_a_number[T](T a) noexcept
     T absolute[T](T a) noexcept
     unsigned int mask_bits(vd m) noexcept
@@ -32,12 +33,15 @@ cdef extern from "lanes.h" nogil:
     vf multiply_add(vf a, vf b, vf c) noexcept
     T subtract_product[T](T c, T a, T b) noexcept
     vd product_error(vd a, vd b, vd p) noexcept
-    T split_exponent[T](T x, T *exponent) noexcept
+    vd split_exponent(vd x, vd *exponent) noexcept
+    vf split_exponent(vf x, vf *exponent) noexcept
     T times_power_of_two[T](T x, T e) noexcept
 
     vd gather(const vd *base, vd index, Py_ssize_t pitch) noexcept
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
+    T pick[S, T](const S *scalars, const int *index, T like) noexcept
     T load[T](const char *source, T like) noexcept
+    void store[T](char *target, T value) noexcept
     void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
     void store_transposed[T](char **places, Py_ssize_t offset, int count, T *values) noexcept
     void load_half_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept

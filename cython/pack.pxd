@@ -1,7 +1,8 @@
 """Matrices in memory to lanes and back: W matrices, each anywhere, to a[i*n + j] and from it.
 
 A run of consecutive scalars is moved W at a time through a W x W transposition in registers (W
-log2 W shuffles for W^2 scalars); the last, partial square of a run overlaps the one before it
+log2 W/2 shuffles for W^2 scalars, for half vectors are joined and parted in memory, which took a
+tenth off inv at n = 16 against W log2 W of them); the last, partial square of a run overlaps the one before it
 instead of reading past the end, or goes scalar by scalar if it holds one or two. A matrix in C
 order is one run, one in Fortran order or with padded rows a run a row or column; anything else
 is moved scalar by scalar. Fewer than W matrices are filled up with copies of the last, so every
@@ -12,8 +13,8 @@ for every scalar, whatever the layout).
 from libc.string cimport memcpy
 
 from lanes cimport (
-    broadcast, element, lane, load_half_transposed, load_lanes, load_transposed, set_element,
-    store_half_transposed, store_lanes, store_transposed, vd, vf, width,
+    broadcast, element, lane, load_half_transposed, load_lanes, load_transposed, pick, set_element,
+    store, store_half_transposed, store_lanes, store_transposed, vd, vf, width,
 )
 
 cdef enum:
@@ -77,24 +78,33 @@ cdef inline void unpack_permuted(
     const lane *a, Py_ssize_t pitch, const lane *order, char **places, int count, Py_ssize_t n,
     Py_ssize_t row_stride, Py_ssize_t column_stride, char *scratch, int *row
 ) noexcept nogil:
-    """Entry (k, order_j) of each matrix from a[order_k, j]; scratch holds W matrices, row n."""
+    """Entry (k, order_j) of each matrix from a[order_k, j]; scratch holds W matrices, row 2 n.
+
+    Whichever of its axes is contiguous in memory is written along: a picked row costs half of a
+    scattered one, and a scattered column five times as much (n = 64).
+    """
     cdef char *parts[MOST_LANES]
+    cdef bint along_rows = column_stride == item_size(a[0]) or n < width(a[0])
+    cdef int *column = row + n
     cdef Py_ssize_t item = item_size(a[0]), j
     cdef int w
     for w in range(width(a[0])):
         parts[w] = scratch + w * n * n * item
-    if pitch == n:
+    if along_rows and pitch == n:
         unpack_run(a, 1, parts, count, 0, n * n)
-    else:
-        for j in range(n):
+    for j in range(n if pitch > n or not along_rows else 0):
+        if along_rows:
             unpack_run(a + j * pitch, 1, parts, count, j * n * item, n)
+        else:
+            unpack_run(a + j, pitch, parts, count, j * n * item, n)
     for w in range(count):
         for j in range(n):
             row[j] = <int> element(order + j, w)
-        if lane is vd:
-            permute(<const double *> parts[w], row, places[w], n, row_stride, column_stride)
+            column[row[j]] = <int> j
+        if along_rows:
+            permute(parts[w], row, column, places[w], n, row_stride, column_stride, a[0])
         else:
-            permute(<const float *> parts[w], row, places[w], n, row_stride, column_stride)
+            permute(parts[w], column, row, places[w], n, column_stride, row_stride, a[0])
 
 
 ctypedef fused real:
@@ -103,17 +113,32 @@ ctypedef fused real:
 
 
 cdef inline void permute(
-    const real *source, const int *row, char *target, Py_ssize_t n,
-    Py_ssize_t row_stride, Py_ssize_t column_stride
+    const char *source, const int *row, const int *column, char *target, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride, lane like
 ) noexcept nogil:
-    cdef const real *from_row
-    cdef char *to_row
-    cdef Py_ssize_t j, k
+    """Entry (k, j) of the target from entry (row_k, column_j) of n x n scalars in C order."""
+    cdef Py_ssize_t k
     for k in range(n):
-        from_row = source + row[k] * n
-        to_row = target + k * row_stride
-        for j in range(n):
-            (<real *> (to_row + row[j] * column_stride))[0] = from_row[j]
+        if lane is vd:
+            permute_row(<const double *> source + row[k] * n, column, target + k * row_stride, n,
+                        column_stride, like)
+        else:
+            permute_row(<const float *> source + row[k] * n, column, target + k * row_stride, n,
+                        column_stride, like)
+
+
+cdef inline void permute_row(
+    const real *source, const int *column, char *target, Py_ssize_t n, Py_ssize_t column_stride,
+    lane like
+) noexcept nogil:
+    cdef Py_ssize_t W = width(like), first, j
+    if column_stride == sizeof(real) and n >= W:
+        for j in range((n + W - 1) // W):
+            first = min(j * W, n - W)
+            store(target + first * sizeof(real), pick(source, column + first, like))
+        return
+    for j in range(n):
+        (<real *> (target + j * column_stride))[0] = source[column[j]]
 
 
 cdef inline void pack_run(

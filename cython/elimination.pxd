@@ -2,10 +2,10 @@
 
 Layout: a[i*pitch + j] holds entry (i, j) of W matrices. Partial pivoting is implicit: rows stay
 where they are, `used` masks those that have been pivots, `order[k]` is the row of pivot k (a
-lane vector of whole numbers). Columns are taken in panels of RANK. Each column of a panel is
-brought up to date, its factors computed and its pivot sought in one pass; then the panel's
-pivot rows, gathered once, are applied to all other columns while four rows at a time pass
-through registers.
+lane vector of whole numbers). Columns are taken in panels of RANK, copied to where their factors
+will stand. A column is brought up to date and its pivot sought in one pass, its factors computed
+in a second; then the panel's pivot rows, gathered once, are applied to all other columns while
+four rows at a time pass through registers.
 
 Both eliminations stop before the last pivot. Gauss (`jordan` false) leaves it in column n - 1 of
 row order[n-1]. Gauss-Jordan works in place: with A11 the part eliminated, y = inv(A11) a12,
@@ -26,14 +26,16 @@ operations for the passes, n^2 gathers of a lane vector for the pivot rows. Reje
 rows lane by lane (by count 8 n^2 scalar moves for Gauss, 16 n^2 for Gauss-Jordan, against n^2/2
 gathers and n^3/6 wasted products of used rows: more up to n = 46), masked row moves (n^3
 blends), updating the rest of the panel after every column (more stores; measured on AVX-512,
-det took 1.6 times the time at n = 32 and 1.3 times at n = 8).
+det took 1.6 times the time at n = 32 and 1.3 times at n = 8), a pass of its own for the row of
+the pivot (det 1.4 times at n = 16), marking the pivot's rows in `fresh` and `factors` by scalar
+stores with Gauss-Jordan, too (inv 1.3 times at n = 8).
 """
 
 from libc.math cimport NAN
 
 from lanes cimport (
-    absolute, broadcast, either, equal, gather, greater, lane, load_unless, maximum,
-    select, subtract_product, zero_where,
+    absolute, both, broadcast, either, element, equal, gather, greater, lane, load_unless, mark,
+    maximum, select, set_element, subtract_product, width, zero_where,
 )
 
 cdef enum:
@@ -67,7 +69,8 @@ cdef inline void eliminate(
         eliminate_panel(a, n, start, stop, jordan, pivots, order, work)
         collect_pivot_rows(a, n, start, stop, jordan, order, work)
         apply_panel(a, n, start, stop, jordan, work)
-    find_pivot(a + n - 1, n, used, &pivots[n - 1], &order[n - 1])
+    find_pivot(a + n - 1, lane_pitch(n), n, 0, False, NULL, NULL, used,
+               &pivots[n - 1], &order[n - 1])
 
 
 cdef inline void finish(
@@ -102,38 +105,61 @@ cdef inline lane parity(const lane *order, Py_ssize_t n) noexcept nogil:
 # ---- a panel -----------------------------------------------------------------------------------
 
 cdef inline void eliminate_panel(
-    lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
+    const lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
     lane *pivots, lane *order, lane *work
 ) noexcept nogil:
-    """Columns start to stop: row i takes factors[i, t] of pivot row t; fresh masks pivot rows."""
+    """Columns start to stop: row i takes factors[i, t] of pivot row t; fresh masks pivot rows.
+
+    The columns are copied to `factors`, where they become them: n rows of RANK vectors lie close
+    together, a column of the matrix has a page for each entry.
+    """
     cdef lane *used = work
     cdef lane *fresh = used + n
     cdef lane *factors = fresh + n
     cdef lane *rows = factors + RANK * n
     cdef lane *multipliers = rows + RANK * n
-    cdef lane zero = broadcast(0.0, a[0])
-    cdef Py_ssize_t i, k, s, t
-    for i in range(n if start else 0):
-        fresh[i] = zero
-        factors[i * RANK] = factors[i * RANK + 1] = zero
-        factors[i * RANK + 2] = factors[i * RANK + 3] = zero
+    cdef Py_ssize_t k, s, t
+    for s in range(RANK * RANK):
+        multipliers[s] = broadcast(0.0, a[0])
+    take_columns(a, n, start, stop, jordan, fresh, factors)
     for k in range(start, stop):
         t = k - start
         for s in range(t):
-            pivot_row_up_to_date(a, n, k, k + 1, s, order[start + s], rows, multipliers)
-        update_column(a + k, n, jordan, fresh, factors, rows + k, t)
-        find_pivot(a + k, n, used, &pivots[k], &order[k])
-        for s in range(RANK):
-            multipliers[t * RANK + s] = gather(factors + s, order[k], RANK) if s < t else zero
-        note_factors(a + k, n, jordan, t, pivots[k], order[k], used, fresh, factors)
+            pivot_row_up_to_date(factors + t, RANK, 0, 1, s, order[start + s], n, rows + k,
+                                 multipliers)
+        if t == 0:
+            eliminate_column(n, 0, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
+                             multipliers)
+        elif t == 1:
+            eliminate_column(n, 1, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
+                             multipliers)
+        elif t == 2:
+            eliminate_column(n, 2, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
+                             multipliers)
+        else:
+            eliminate_column(n, 3, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
+                             multipliers)
+
+
+cdef inline void take_columns(
+    const lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
+    lane *fresh, lane *factors
+) noexcept nogil:
+    cdef lane zero = broadcast(0.0, a[0])
+    cdef Py_ssize_t pitch = lane_pitch(n), i, t
+    for i in range(n):
+        if jordan:
+            fresh[i] = zero
+        for t in range(RANK):
+            factors[i * RANK + t] = a[i * pitch + start + t] if start + t < stop else zero
 
 
 cdef inline void pivot_row_up_to_date(
-    const lane *a, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, Py_ssize_t t, lane index,
-    lane *rows, const lane *multipliers
+    const lane *a, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last, Py_ssize_t t, lane index,
+    Py_ssize_t n, lane *rows, const lane *multipliers
 ) noexcept nogil:
     """rows[t, j] for first <= j < last: pivot row t of the panel as it is when its turn comes."""
-    cdef Py_ssize_t pitch = lane_pitch(n), j
+    cdef Py_ssize_t j
     cdef lane m0 = multipliers[t * RANK], m1 = multipliers[t * RANK + 1]
     cdef lane m2 = multipliers[t * RANK + 2], u
     for j in range(first, last):
@@ -143,71 +169,101 @@ cdef inline void pivot_row_up_to_date(
         rows[t * n + j] = subtract_product(u, m2, rows[2 * n + j])
 
 
-cdef inline void update_column(
-    lane *a, Py_ssize_t n, bint jordan, const lane *fresh, const lane *f, const lane *u,
-    Py_ssize_t t
+cdef inline void eliminate_column(
+    Py_ssize_t n, int t, bint jordan, lane *pivot, lane *index,
+    lane *used, lane *fresh, lane *factors, const lane *u, lane *multipliers
 ) noexcept nogil:
-    """Bring a column of the panel up to date with the t pivots before it, three at most."""
-    cdef lane zero = broadcast(0.0, a[0]), c
-    cdef lane u0 = u[0] if t > 0 else zero, u1 = u[n] if t > 1 else zero
-    cdef lane u2 = u[2 * n] if t > 2 else zero
-    cdef Py_ssize_t pitch = lane_pitch(n), i
-    if t == 0:
-        return
-    for i in range(n):
-        c = load_unless(fresh[i], a + i * pitch) if jordan else a[i * pitch]
-        c = subtract_product(c, f[i * RANK], u0)
-        c = subtract_product(c, f[i * RANK + 1], u1)
-        a[i * pitch] = subtract_product(c, f[i * RANK + 2], u2)
+    """Column t of the panel: its pivot, what the pivot's row takes of those before, its factors."""
+    cdef int s
+    find_pivot(factors, RANK, n, t, jordan, fresh, u, used, pivot, index)
+    for s in range(t):
+        multipliers[t * RANK + s] = gather(factors + s, index[0], RANK)
+    if jordan:
+        note_factors(n, t, pivot[0], index[0], used, fresh, factors)
+    else:
+        note_multiples(n, pivot[0], index[0], used, factors + t)
 
 
 cdef inline void find_pivot(
-    const lane *a, Py_ssize_t n, const lane *used, lane *pivot, lane *index
+    lane *a, Py_ssize_t pitch, Py_ssize_t n, int t, bint jordan, const lane *fresh, const lane *u,
+    const lane *used, lane *pivot, lane *index
 ) noexcept nogil:
-    """The first unused row with the largest |entry| in the column a; NaN if all are NaN."""
-    cdef lane zero = broadcast(0.0, a[0]), one = broadcast(1.0, a[0]), none = -one
-    cdef lane best = none, second = none, at = zero, row = broadcast(<double> n, a[0])
-    cdef Py_ssize_t pitch = lane_pitch(n), i
+    """The first unused row with the largest |entry| in column t of a; NaN if all are NaN.
+
+    Two rows are compared at a time, each with its own best, since one would wait for itself."""
+    cdef lane one = broadcast(1.0, used[0]), two = one + one, none = -one
+    cdef lane best = none, second = none, row = none + one, at = row, at_second = row, later
+    cdef Py_ssize_t i
     for i in range(0, n - 1, 2):
-        best = maximum(magnitude(a, used, i, pitch), best)
-        second = maximum(magnitude(a, used, i + 1, pitch), second)
-    best = maximum(magnitude(a, used, n - 1, pitch), maximum(second, best))
-    for i in range(n - 1, -1, -1):
-        row = row - one
-        at = select(equal(magnitude(a, used, i, pitch), best), row, at)
-    index[0] = at
-    pivot[0] = select(equal(best, none), broadcast(NAN, one), gather(a, at, pitch))
+        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row, &best, &at)
+        compare(up_to_date(a + (i + 1) * pitch, t, jordan, fresh + i + 1, u, n), used[i + 1],
+                row + one, &second, &at_second)
+        row = row + two
+    if n & 1:
+        i = n - 1
+        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row, &best, &at)
+    later = either(greater(second, best), both(equal(second, best), greater(at, at_second)))
+    index[0] = select(later, at_second, at)
+    pivot[0] = select(equal(maximum(second, best), none), broadcast(NAN, one),
+                      gather(a + t, index[0], pitch))
 
 
-cdef inline lane magnitude(
-    const lane *a, const lane *used, Py_ssize_t i, Py_ssize_t pitch
+cdef inline lane up_to_date(
+    lane *row, int t, bint jordan, const lane *fresh, const lane *u, Py_ssize_t n
 ) noexcept nogil:
-    """|a_i| in the column a; NaN for a used row, which no comparison prefers."""
-    return either(absolute(a[i * pitch]), used[i])
+    """Entry t of a row after the t pivots of the panel before it, three at most."""
+    cdef lane c
+    if t == 0:
+        return row[0]
+    c = load_unless(fresh[0], row + t) if jordan else row[t]
+    c = subtract_product(c, row[0], u[0])
+    if t > 1:
+        c = subtract_product(c, row[1], u[n])
+    if t > 2:
+        c = subtract_product(c, row[2], u[2 * n])
+    row[t] = c
+    return c
+
+
+cdef inline void compare(lane c, lane used, lane row, lane *best, lane *at) noexcept nogil:
+    """Take a row for the best so far if it is better; a used one counts as NaN, which never is."""
+    cdef lane size = either(absolute(c), used)
+    at[0] = select(greater(size, best[0]), row, at[0])
+    best[0] = maximum(size, best[0])
+
+
+cdef inline void note_multiples(
+    Py_ssize_t n, lane pivot, lane index, lane *used, lane *column
+) noexcept nogil:
+    """a_i / pivot; used rows are not read again, whatever is subtracted from them."""
+    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot)
+    cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot)
+    cdef Py_ssize_t i
+    cdef int w
+    for i in range(n):
+        column[i * RANK] = column[i * RANK] * reciprocal
+    for w in range(width(pivot)):
+        mark(used + <Py_ssize_t> element(&index, w), w)
 
 
 cdef inline void note_factors(
-    const lane *a, Py_ssize_t n, bint jordan, Py_ssize_t t, lane pivot, lane index,
-    lane *used, lane *fresh, lane *factors
+    Py_ssize_t n, int t, lane pivot, lane index, lane *used, lane *fresh, lane *factors
 ) noexcept nogil:
-    """factors[i, t] = a_i / pivot; with Gauss 0 for used rows, else -1/pivot for the pivot row."""
-    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot), row = zero
-    cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot), mine, factor
-    cdef Py_ssize_t pitch = lane_pitch(n), i
+    """a_i / pivot, and in the pivot's own row -1/pivot, with zeros before it."""
+    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot), row = zero, mine
+    cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot)
+    cdef lane *f = factors
+    cdef Py_ssize_t i
+    cdef int s
     for i in range(n):
         mine = equal(row, index)
         used[i] = either(used[i], mine)
-        factor = a[i * pitch] * reciprocal
-        if jordan:
-            fresh[i] = either(fresh[i], mine)
-            factor = select(mine, -reciprocal, factor)
-            factors[i * RANK] = zero_where(mine, factors[i * RANK])
-            factors[i * RANK + 1] = zero_where(mine, factors[i * RANK + 1])
-            factors[i * RANK + 2] = zero_where(mine, factors[i * RANK + 2])
-        else:
-            factor = zero_where(used[i], factor)
-        factors[i * RANK + t] = factor
+        fresh[i] = either(fresh[i], mine)
+        for s in range(t):
+            f[s] = zero_where(mine, f[s])
+        f[t] = select(mine, -reciprocal, f[t] * reciprocal)
         row = row + one
+        f += RANK
 
 
 cdef inline void collect_pivot_rows(
@@ -217,11 +273,11 @@ cdef inline void collect_pivot_rows(
     """rows[t, j] for the columns to be updated; those of the panel itself begin as unit columns."""
     cdef lane *rows = work + (2 + RANK) * n
     cdef lane *multipliers = rows + RANK * n
-    cdef Py_ssize_t j, s, t
+    cdef Py_ssize_t pitch = lane_pitch(n), j, s, t
     for t in range(stop - start):
         if jordan:
-            pivot_row_up_to_date(a, n, 0, start, t, order[start + t], rows, multipliers)
-        pivot_row_up_to_date(a, n, stop, n, t, order[start + t], rows, multipliers)
+            pivot_row_up_to_date(a, pitch, 0, start, t, order[start + t], n, rows, multipliers)
+        pivot_row_up_to_date(a, pitch, stop, n, t, order[start + t], n, rows, multipliers)
         for j in range(start, stop if jordan else start):
             rows[t * n + j] = broadcast(1.0 if t == j - start else 0.0, a[0])
             for s in range(j - start, t):

@@ -62,6 +62,12 @@ template <class V> static inline double element(const V *lanes, ptrdiff_t i) {
 template <class V> static inline void set_element(V *lanes, ptrdiff_t i, double value) {
     ((matgrad::scalar<V> *)lanes)[i] = (matgrad::scalar<V>)value;
 }
+/* Set lane i of a mask. */
+template <class V> static inline void mark(V *mask, ptrdiff_t i) {
+    typedef typename std::conditional<matgrad::traits<V>::precision == 52, int64_t, int32_t>::type word;
+    const word set = -1;
+    memcpy((char *)mask + i * (ptrdiff_t)sizeof(word), &set, sizeof(word));
+}
 
 /* ---- masks ------------------------------------------------------------------------------------ */
 
@@ -266,20 +272,26 @@ static inline vf gather(const vf *base, vf index, ptrdiff_t pitch) {
 #endif
 }
 
-/* Entry index[l] of a row, in lane l. */
-template <class S, class V> static inline V pick(const S *row, const int *index, V) {
+/* Scalar index[l] of a row, in lane l. */
+template <class V> static inline V pick_each(const char *row, const int *index, V) {
     V out;
-    for (int l = 0; l < matgrad::traits<V>::width; l++) out[l] = row[index[l]];
+    for (int l = 0; l < matgrad::traits<V>::width; l++) out[l] = ((const matgrad::scalar<V> *)row)[index[l]];
     return out;
 }
+static inline vd pick(const char *row, const int *index, vd like) {
 #if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
-static inline vd pick(const double *row, const int *index, vd) {
     return (vd)_mm512_i32gather_pd(_mm256_loadu_si256((const __m256i *)index), row, 8);
-}
-static inline vf pick(const float *row, const int *index, vf) {
-    return (vf)_mm512_i32gather_ps(_mm512_loadu_si512(index), row, 4);
-}
+#else
+    return pick_each(row, index, like);
 #endif
+}
+static inline vf pick(const char *row, const int *index, vf like) {
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+    return (vf)_mm512_i32gather_ps(_mm512_loadu_si512(index), row, 4);
+#else
+    return pick_each(row, index, like);
+#endif
+}
 
 namespace matgrad {
 

@@ -10,6 +10,7 @@ cdef extern from "lanes.h" nogil:
 
     T broadcast[T](double value, T like) noexcept
     double element[T](const T *lanes, Py_ssize_t i) noexcept
+    void mark[T](T *mask, Py_ssize_t i) noexcept
     void set_element[T](T *lanes, Py_ssize_t i, double value) noexcept
 
     T greater[T](T a, T b) noexcept
@@ -39,7 +40,8 @@ cdef extern from "lanes.h" nogil:
 
     vd gather(const vd *base, vd index, Py_ssize_t pitch) noexcept
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
-    T pick[S, T](const S *scalars, const int *index, T like) noexcept
+    vd pick(const char *row, const int *index, vd like) noexcept
+    vf pick(const char *row, const int *index, vf like) noexcept
     T load[T](const char *source, T like) noexcept
     void store[T](char *target, T value) noexcept
     void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept

@@ -1,13 +1,12 @@
 """Matrices in memory to lanes and back: W matrices, each anywhere, to a[i*n + j] and from it.
 
-A run of consecutive scalars is moved W at a time through a W x W transposition in registers (W
-log2 W/2 shuffles for W^2 scalars, for half vectors are joined and parted in memory, which took a
-tenth off inv at n = 16 against W log2 W of them); the last, partial square of a run overlaps the one before it
-instead of reading past the end, or goes scalar by scalar if it holds one or two. A matrix in C
-order is one run, one in Fortran order or with padded rows a run a row or column; anything else
-is moved scalar by scalar. Fewer than W matrices are filled up with copies of the last, so every
-lane computes something harmless. Rejected: gather instructions (a load
-for every scalar, whatever the layout).
+A run of consecutive scalars is moved W at a time through a W x W transposition in registers: W
+(log2 W - 1) shuffles for W^2 scalars, half vectors being joined and parted in memory. The last,
+partial square of a run overlaps the one before it instead of reading past the end, or goes scalar
+by scalar if it holds one or two. A matrix in C order is one run, one in Fortran order or with
+padded rows a run a row or column; anything else is moved scalar by scalar. Fewer than W matrices
+are filled up with copies of the last, so every lane computes something harmless. Rejected: gather
+instructions (a load for every scalar, whatever the layout).
 """
 
 from libc.string cimport memcpy
@@ -117,26 +116,26 @@ cdef inline void permute(
     Py_ssize_t row_stride, Py_ssize_t column_stride, lane like
 ) noexcept nogil:
     """Entry (k, j) of the target from entry (row_k, column_j) of n x n scalars in C order."""
-    cdef Py_ssize_t k
+    cdef Py_ssize_t W = width(like), item = item_size(like), first, j, k
+    cdef const char *from_row
+    cdef char *to_row
     for k in range(n):
-        if lane is vd:
-            permute_row(<const double *> source + row[k] * n, column, target + k * row_stride, n,
-                        column_stride, like)
+        from_row = source + row[k] * n * item
+        to_row = target + k * row_stride
+        if column_stride == item and n >= W:
+            for j in range((n + W - 1) // W):
+                first = min(j * W, n - W)
+                store(to_row + first * item, pick(from_row, column + first, like))
+        elif lane is vd:
+            permute_row(<const double *> from_row, column, to_row, n, column_stride)
         else:
-            permute_row(<const float *> source + row[k] * n, column, target + k * row_stride, n,
-                        column_stride, like)
+            permute_row(<const float *> from_row, column, to_row, n, column_stride)
 
 
 cdef inline void permute_row(
-    const real *source, const int *column, char *target, Py_ssize_t n, Py_ssize_t column_stride,
-    lane like
+    const real *source, const int *column, char *target, Py_ssize_t n, Py_ssize_t column_stride
 ) noexcept nogil:
-    cdef Py_ssize_t W = width(like), first, j
-    if column_stride == sizeof(real) and n >= W:
-        for j in range((n + W - 1) // W):
-            first = min(j * W, n - W)
-            store(target + first * sizeof(real), pick(source, column + first, like))
-        return
+    cdef Py_ssize_t j
     for j in range(n):
         (<real *> (target + j * column_stride))[0] = source[column[j]]
 

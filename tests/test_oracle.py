@@ -119,6 +119,13 @@ def test_x_shows_the_size_where_no_constant_does(shape: tuple[int, ...]) -> None
         np.testing.assert_allclose(each, np.linalg.inv(definite(3)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(9,), (3, 3), (2, 9), (2, 3, 3), (4, 1, 9)])
+def test_axes_are_those_of_the_results(shape: tuple[int, ...]) -> None:
+    oracle = Oracle("tr(X*A)", "X", A=np.ones((2, 3, 3)))
+    value, gradient = oracle.value_and_gradient(np.ones(shape))
+    assert oracle.axes(shape) == (value.shape, gradient.shape[value.ndim :])
+
+
 def test_the_symmetric_part_of_a_symmetric_variable_is_used() -> None:
     S = definite(3)
     skew = np.array([[0.0, 1, 2], [-1, 0, 3], [-2, -3, 0]])

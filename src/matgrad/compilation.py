@@ -60,9 +60,7 @@ class Compilation:
         lengths: tuple[int, ...],
         dtype: np.dtype[Any],
     ) -> None:
-        batch = coordinates.batch(lengths)
-        if batch is None:
-            raise ValueError(_expected(coordinates, lengths))
+        batch = own_batch(coordinates, lengths)
         self.coordinates, self.order = coordinates, order
         self.is_scalar = objective.is_scalar
         self.flat_shape = (*batch, coordinates.size)
@@ -166,6 +164,14 @@ class Compilation:
         else:
             found = products[0][..., 0]
         return _over(np.broadcast_shapes(self.batch, p.shape[:-1]), found, 1)
+
+
+def own_batch(coordinates: Coordinates, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the batch axes of an x with axes of these lengths, or refuse them."""
+    batch = coordinates.batch(lengths)
+    if batch is None:
+        raise ValueError(_expected(coordinates, lengths))
+    return batch
 
 
 def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:

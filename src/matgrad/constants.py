@@ -32,6 +32,16 @@ def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str
     return {name: _copy(objective, name, value) for name, value in constants.items()}
 
 
+def batch_of(objective: Objective, constants: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the batch axes that constants have together."""
+    declared = objective.value.variables
+    cores = {name: CORE_AXES[declared[name].declared] for name in constants}
+    shapes = {name: np.shape(each) for name, each in constants.items()}
+    return np.broadcast_shapes(
+        *(shape[: len(shape) - cores[name]] for name, shape in shapes.items())
+    )
+
+
 def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:
     array = np.array(value)
     if array.dtype.kind == "c":

@@ -168,3 +168,14 @@ def _gradient(value: Expression, wrt: Variable) -> Expression:
     if wrt.name not in value.variables:
         return Number(0) if wrt.is_scalar else Constant("zeros")
     return derive(value, wrt.name).result
+
+
+def names_of(
+    subject: str | Expression | Formula, wrt: str | Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the names of the variables that move: those given, or that of a formula."""
+    if wrt is None:
+        if not isinstance(subject, Formula):
+            raise TypeError("Oracle needs wrt, the names of the variables that move")
+        wrt = subject.wrt
+    return (wrt,) if isinstance(wrt, str) else tuple(wrt)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matgrad.compilation import Compilation
-from matgrad.constants import copies
+from matgrad.compilation import Compilation, own_batch
+from matgrad.constants import batch_of, copies
 from matgrad.coordinates import Coordinates, coordinates_of
 from matgrad.expression import Expression
 from matgrad.expression.inference import infer
 from matgrad.expression.stages import CONSTANT, CURVATURE, GRADIENT, VALUE, Level
 from matgrad.formulas import Formula
-from matgrad.objective import Structure, objective_of
+from matgrad.objective import Structure, names_of, objective_of
 from matgrad.parametrizations import chart_of
 from matgrad.points import OnFailure, Point, advance, gradient, product, start
 
@@ -113,7 +113,7 @@ class Oracle:
     ) -> None:
         if on_failure not in get_args(OnFailure):
             raise ValueError(f"Oracle takes on_failure inf, nan or raise; got {on_failure!r}")
-        names = _names(subject, wrt)
+        names = names_of(subject, wrt)
         by_name = (
             dict.fromkeys(names, parametrization)
             if isinstance(parametrization, str)
@@ -182,6 +182,25 @@ class Oracle:
     def is_scalar(self) -> bool:
         """Whether it is of a scalar, and not of residuals."""
         return self._objective.is_scalar
+
+    def axes(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the batch of the results for an x of this shape, and the axes of one x.
+
+        Raises
+        ------
+        ValueError
+            If no x has this shape, or its batch does not broadcast with that of the constants.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from matgrad import Oracle
+        >>> Oracle("x'*A*x", "x", A=np.ones((5, 2, 2))).axes((4, 1, 2))
+        ((4, 5), (2,))
+        """
+        own = own_batch(self._measured(shape), shape)
+        others = batch_of(self._objective, self._constants)
+        return np.broadcast_shapes(own, others), shape[len(own) :]
 
     def prepare(self) -> None:
         """Derive what `hessp`, `hess`, `operator` and `jacobian` need, before the first point.
@@ -382,11 +401,3 @@ class Oracle:
 
     def __repr__(self) -> str:
         return f"<Oracle of {self.expression} by {', '.join(self.wrt)}>"
-
-
-def _names(subject: str | Expression | Formula, wrt: str | Sequence[str] | None) -> tuple[str, ...]:
-    if wrt is None:
-        if not isinstance(subject, Formula):
-            raise TypeError("Oracle needs wrt, the names of the variables that move")
-        wrt = subject.wrt
-    return (wrt,) if isinstance(wrt, str) else tuple(wrt)

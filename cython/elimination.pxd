@@ -35,7 +35,7 @@ from libc.math cimport NAN
 
 from lanes cimport (
     absolute, both, broadcast, either, element, equal, gather, greater, lane, load_unless, mark,
-    maximum, select, set_element, subtract_product, width, zero_where,
+    maximum, select, subtract_product, width, zero_where,
 )
 
 cdef enum:

@@ -27,7 +27,9 @@ from lanes cimport (
     load_lanes, mask_bits, maximum, multiply_add, select, set_element, split_exponent, store_lanes,
     times_power_of_two, vd, vf, width, zero_where,
 )
-from pack cimport MOST_LANES, item_size, pack, read, read_matrix, real, unpack, unpack_permuted
+from pack cimport (
+    MOST_LANES, item_size, pack, read, read_matrix, real, unpack, unpack_permuted, write_permuted,
+)
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor,
 )
@@ -243,26 +245,15 @@ cdef inline int row_elimination(
                             origin, &mantissa, &exponent)
     if lane is vd:
         status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
-        if jordan:
-            write_rows(<const double *> a, pitch * VD, origin, asked, g)
     else:
         status |= write_values(<float> 0, asked, g, mantissa, zero, exponent)
-        if jordan:
-            write_rows(<const float *> a, pitch * VF, origin, asked, g)
+    if jordan and asked.transposed:
+        write_permuted(a, pitch, origin, g.gradients[0], n, g.gradient_row_stride,
+                       g.gradient_column_stride)
+    elif jordan:
+        write_permuted(a, pitch, origin, g.gradients[0], n, g.gradient_column_stride,
+                       g.gradient_row_stride)
     return status
-
-
-cdef inline void write_rows(
-    const real *a, Py_ssize_t pitch, const int *origin, const request *asked, group *g
-) noexcept nogil:
-    """inv(X) or adj(X) from its columns in the order `origin`, or the transpose of that."""
-    cdef Py_ssize_t i, j, row = g.gradient_row_stride, column = g.gradient_column_stride
-    cdef char *target = g.gradients[0]
-    if not asked.transposed:
-        row, column = column, row
-    for i in range(g.n):
-        for j in range(g.n):
-            (<real *> (target + i * row + origin[j] * column))[0] = a[i * pitch + j]
 
 
 cdef inline lane most_of(const lane *x, Py_ssize_t count) noexcept nogil:

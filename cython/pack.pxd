@@ -220,6 +220,53 @@ cdef inline void read_squares(
                 a[(p * W + i) * pitch + q] = square[i]
 
 
+cdef inline void write_permuted(
+    const lane *a, Py_ssize_t pitch, int *origin, char *matrix, Py_ssize_t n,
+    Py_ssize_t row_stride, Py_ssize_t column_stride
+) noexcept nogil:
+    """Entry (i, origin_j) of a matrix from entry (i, j) of rows; origin has room for 2 n.
+
+    Whole squares where its rows or its columns are contiguous, else scalar by scalar."""
+    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, j
+    cdef int *column = origin + n
+    cdef char *entry
+    for j in range(n):
+        column[origin[j]] = <int> j
+    if n >= W and row_stride == item:
+        for i in range((n + W - 1) // W):
+            for j in range((n + W - 1) // W):
+                write_square(a, pitch, origin, matrix, min(i * W, n - W), min(j * W, n - W),
+                             column_stride)
+        return
+    for i in range(n):
+        if n >= W and column_stride == item:
+            for j in range((n + W - 1) // W):
+                store(matrix + i * row_stride + min(j * W, n - W) * item,
+                      pick(<const char *> (a + i * pitch), column + min(j * W, n - W), a[0]))
+            continue
+        for j in range(n):
+            entry = matrix + i * row_stride + origin[j] * column_stride
+            if lane is vd:
+                (<double *> entry)[0] = element(a, i * pitch * W + j)
+            else:
+                (<float *> entry)[0] = element(a, i * pitch * W + j)
+
+
+cdef inline void write_square(
+    const lane *a, Py_ssize_t pitch, const int *origin, char *matrix, Py_ssize_t i, Py_ssize_t j,
+    Py_ssize_t column_stride
+) noexcept nogil:
+    """W x W entries from (i, j) on, to columns that are contiguous."""
+    cdef lane square[MOST_LANES]
+    cdef const char *rows[MOST_LANES]
+    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), w
+    for w in range(W):
+        rows[w] = <const char *> (a + (i + w) * pitch)
+    load_transposed(rows, j * item, &square[0])
+    for w in range(W):
+        store(matrix + origin[j + w] * column_stride + i * item, square[w])
+
+
 cdef inline void write_matrix(
     const lane *a, Py_ssize_t pitch, char *matrix, Py_ssize_t m, Py_ssize_t n,
     Py_ssize_t row_stride, Py_ssize_t column_stride

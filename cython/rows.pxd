@@ -5,7 +5,8 @@ Columns are taken in panels of PANEL, these in blocks of a vector (8 columns at 
 is eliminated column by column and then applied to the rest of its panel, a panel to the rest of
 the matrix: the pivot rows, brought up to date and packed two vectors wide, stay in L1 while
 four rows of the matrix at a time pass through registers (8 accumulators: 6 loads for 8
-multiply-adds).
+multiply-adds). Factors are kept negated, so that they are broadcast by the load itself: negating
+them in the inner loop took half of its time.
 
 Rows are swapped, `origin` remembers where they came from, and a tie goes to the row that came
 first: every entry takes the same operations in the same order as on lanes, and so has the same
@@ -17,7 +18,8 @@ LAPACK through SciPy (an optional dependency, other bits than on lanes, and no a
 from libc.math cimport fabs
 
 from lanes cimport (
-    broadcast, complement, element, equal, lane, set_element, subtract_product, width, zero_where,
+    broadcast, complement, element, equal, lane, mask_bits, maximum, multiply_add, set_element,
+    subtract_product, width, zero_where,
 )
 
 cdef enum:
@@ -31,7 +33,8 @@ cdef inline Py_ssize_t row_pitch(Py_ssize_t n, lane like) noexcept nogil:
 
 cdef inline Py_ssize_t rows_workspace(Py_ssize_t n, lane like) noexcept nogil:
     """Vectors that `eliminate_rows` and `finish_rows` need beside the matrix."""
-    return (n * PANEL + PANEL * PANEL) // width(like) + 2 + (PANEL + 1) * (row_pitch(n, like) + 2)
+    return ((n * PANEL + PANEL * PANEL) // width(like) + 2 + (PANEL + 1) * (row_pitch(n, like) + 2)
+            + row_pitch(n, like))
 
 
 cdef inline double eliminate_rows(
@@ -40,10 +43,13 @@ cdef inline double eliminate_rows(
     """Eliminate n - 1 columns; pivots[k] in every lane, and the sign of the permutation."""
     cdef lane *factors = work
     cdef lane *packed = factors + (n * PANEL + PANEL * PANEL) // width(a[0]) + 2
+    cdef lane *sizes = packed + (PANEL + 1) * (pitch + 2)
     cdef Py_ssize_t start, stop, first, last, panel, block, k, columns = max(8, width(a[0]))
     cdef double sign = 1.0
     for k in range(n):
         origin[k] = <int> k
+    for k in range(pitch):
+        sizes[k] = broadcast(-1.0, a[0])
     for panel in range((n + PANEL - 2) // PANEL):
         start = panel * PANEL
         stop = min(start + PANEL, n - 1)
@@ -51,10 +57,12 @@ cdef inline double eliminate_rows(
             first = start + block * columns
             last = min(first + columns, stop)
             for k in range(first, last):
-                sign *= bring_up_pivot(a, n, pitch, k, k - start, factors, origin)
+                if k == first:
+                    measure_column(a, n, pitch, k, sizes)
+                sign *= bring_up_pivot(a, n, pitch, k, k - start, factors, origin, sizes)
                 pivots[k] = broadcast(element(a, k * pitch * width(a[0]) + k), a[0])
                 eliminate_column(a, n, pitch, jordan, k, start, first, last, pivots[k], factors,
-                                 packed)
+                                 packed, sizes)
             if jordan:
                 apply_ranks(a, n, pitch, jordan, start, first, last, start, first, factors, packed)
             apply_ranks(a, n, pitch, jordan, start, first, last, last, stop, factors, packed)
@@ -85,22 +93,51 @@ cdef inline void finish_rows(
 
 # ---- a column ----------------------------------------------------------------------------------
 
+cdef inline void measure_column(
+    const lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t k, lane *sizes
+) noexcept nogil:
+    """sizes[i] = |entry (i, k)| from row k on; the rest of a block is measured as it comes."""
+    cdef Py_ssize_t W = width(a[0]), i
+    for i in range(k, n):
+        set_element(sizes, i, fabs(element(a, i * pitch * W + k)))
+
+
 cdef inline double bring_up_pivot(
-    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t k, Py_ssize_t t, lane *factors, int *origin
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t k, Py_ssize_t t, lane *factors, int *origin,
+    lane *sizes
 ) noexcept nogil:
     """Swap the row with the largest |entry| in column k into row k; -1 if that swaps two rows."""
-    cdef Py_ssize_t W = width(a[0]), p = k, i
-    cdef double best = -1.0, size
-    for i in range(k, n):
-        size = fabs(element(a, i * pitch * W + k))
-        if size > best or (size == best and origin[i] < origin[p]):
-            best, p = size, i
+    cdef Py_ssize_t W = width(a[0]), p = largest(sizes, n, k, origin)
+    set_element(sizes, p, element(sizes, k))
+    set_element(sizes, k, -1.0)
     if p == k:
         return 1.0
     swap_vectors(a + k * pitch, a + p * pitch, pitch)
     swap_vectors(factors + k * PANEL // W, factors + p * PANEL // W, PANEL // W)
     origin[k], origin[p] = origin[p], origin[k]
     return -1.0
+
+
+cdef inline Py_ssize_t largest(
+    const lane *sizes, Py_ssize_t n, Py_ssize_t k, const int *origin
+) noexcept nogil:
+    """The row from k on that is largest, of several the one that came first; k if all are NaN."""
+    cdef lane best = broadcast(-1.0, sizes[0])
+    cdef Py_ssize_t W = width(best), v, w, p = k
+    cdef double most = -1.0
+    cdef bint found = False
+    for v in range(k // W, (n + W - 1) // W):
+        best = maximum(sizes[v], best)
+    for w in range(W):
+        most = max(most, element(&best, w))
+    best = broadcast(most, best)
+    for v in range(k // W if most >= 0 else n, (n + W - 1) // W):
+        if not mask_bits(equal(sizes[v], best)):
+            continue
+        for w in range(v * W, v * W + W):
+            if element(sizes, w) == most and (not found or origin[w] < origin[p]):
+                p, found = w, True
+    return p
 
 
 cdef inline void swap_vectors(lane *x, lane *y, Py_ssize_t count) noexcept nogil:
@@ -111,20 +148,19 @@ cdef inline void swap_vectors(lane *x, lane *y, Py_ssize_t count) noexcept nogil
 
 cdef inline void eliminate_column(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t k, Py_ssize_t start,
-    Py_ssize_t first, Py_ssize_t last, lane pivot, lane *factors, lane *row
+    Py_ssize_t first, Py_ssize_t last, lane pivot, lane *factors, lane *row, lane *sizes
 ) noexcept nogil:
     """Apply pivot k to the columns of its block, first to last, and note the factors."""
     cdef Py_ssize_t W = width(a[0]), v0 = first // W, count = (last - first + W - 1) // W
-    cdef Py_ssize_t t = k - start, i, s, v
-    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot), factor
+    cdef Py_ssize_t t = k - start, s, v
+    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot)
     cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot)
     cdef lane *lower = factors + n * PANEL // W
     cdef lane *hole = row + count
-    cdef lane *b
     for s in range(t):
         set_element(lower, t * PANEL + s, element(factors, k * PANEL + s))
         if jordan:
-            set_element(factors, k * PANEL + s, 0.0)
+            set_element(factors, k * PANEL + s, -0.0)  # what is subtracted is then no change
     for v in range(count):
         row[v] = columns_between(a[k * pitch + v0 + v], (v0 + v) * W, first, last)
         hole[v] = zero
@@ -136,12 +172,46 @@ cdef inline void eliminate_column(
         set_element(hole, k - first, 1.0)
     for v in range(count):
         hole[v] = complement(equal(hole[v], zero))
-    for i in range(0 if jordan else k + 1, n):
-        b = a + i * pitch + v0
-        factor = -reciprocal if i == k else broadcast(element(b, k - first), zero) * reciprocal
-        set_element(factors, i * PANEL + t, element(&factor, 0))
-        for v in range(count):
-            b[v] = subtract_product(zero_where(hole[v], b[v]), factor, row[v])
+    if count == 1:
+        eliminate_block(a + v0, n, pitch, jordan, k, k - first, t, 1, reciprocal, factors, row,
+                        sizes)
+    elif count == 2:
+        eliminate_block(a + v0, n, pitch, jordan, k, k - first, t, 2, reciprocal, factors, row,
+                        sizes)
+    else:
+        eliminate_block(a + v0, n, pitch, jordan, k, k - first, t, count, reciprocal, factors, row,
+                        sizes)
+
+
+cdef inline void eliminate_block(
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t k, Py_ssize_t column,
+    Py_ssize_t t, Py_ssize_t count, lane reciprocal, lane *factors, const lane *row, lane *sizes
+) noexcept nogil:
+    """All rows below the pivot, with Gauss-Jordan those above and its own, too; row: the pivot's,
+    and behind it the mask of what starts anew. Compiled for each count of vectors."""
+    cdef Py_ssize_t W = width(a[0]), i
+    cdef Py_ssize_t following = min(column + 1, count * W - 1)
+    cdef double inverse = element(&reciprocal, 0)
+    for i in range(k if jordan else 0):
+        eliminate_entry(a + i * pitch, jordan, -element(a, i * pitch * W + column) * inverse,
+                        count, factors, i * PANEL + t, row)
+    if jordan:
+        eliminate_entry(a + k * pitch, jordan, inverse, count, factors, k * PANEL + t, row)
+    for i in range(k + 1, n):
+        eliminate_entry(a + i * pitch, jordan, -element(a, i * pitch * W + column) * inverse,
+                        count, factors, i * PANEL + t, row)
+        set_element(sizes, i, fabs(element(a, i * pitch * W + following)))
+
+
+cdef inline void eliminate_entry(
+    lane *b, bint jordan, double factor, Py_ssize_t count, lane *factors, Py_ssize_t f,
+    const lane *row
+) noexcept nogil:
+    cdef lane m = broadcast(factor, b[0])
+    cdef Py_ssize_t v
+    set_element(factors, f, factor)
+    for v in range(count):
+        b[v] = multiply_add(m, row[v], zero_where(row[count + v], b[v]) if jordan else b[v])
 
 
 cdef inline lane columns_between(
@@ -216,8 +286,8 @@ cdef inline void bring_up_to_date(
         for t in range(1, depth):
             for s in range(t):
                 factor = broadcast(element(lower, (t0 + t) * PANEL + t0 + s), u[0])
-                u[2 * t] = subtract_product(u[2 * t], factor, u[2 * s])
-                u[2 * t + 1] = subtract_product(u[2 * t + 1], factor, u[2 * s + 1])
+                u[2 * t] = multiply_add(factor, u[2 * s], u[2 * t])
+                u[2 * t + 1] = multiply_add(factor, u[2 * s + 1], u[2 * t + 1])
 
 
 cdef inline void update_one(
@@ -227,8 +297,8 @@ cdef inline void update_one(
     cdef Py_ssize_t t
     for t in range(depth):
         factor = broadcast(element(factors, f + t), p)
-        p = subtract_product(p, factor, u[2 * t])
-        q = subtract_product(q, factor, u[2 * t + 1])
+        p = multiply_add(factor, u[2 * t], p)
+        q = multiply_add(factor, u[2 * t + 1], q)
     a[0], a[1] = p, q
 
 
@@ -249,12 +319,12 @@ cdef inline void update_four(
     for t in range(depth):
         u0, u1 = u[2 * t], u[2 * t + 1]
         factor = broadcast(element(factors, f + t), u0)
-        a0, a1 = subtract_product(a0, factor, u0), subtract_product(a1, factor, u1)
+        a0, a1 = multiply_add(factor, u0, a0), multiply_add(factor, u1, a1)
         factor = broadcast(element(factors, f + step + t), u0)
-        b0, b1 = subtract_product(b0, factor, u0), subtract_product(b1, factor, u1)
+        b0, b1 = multiply_add(factor, u0, b0), multiply_add(factor, u1, b1)
         factor = broadcast(element(factors, f + 2 * step + t), u0)
-        c0, c1 = subtract_product(c0, factor, u0), subtract_product(c1, factor, u1)
+        c0, c1 = multiply_add(factor, u0, c0), multiply_add(factor, u1, c1)
         factor = broadcast(element(factors, f + 3 * step + t), u0)
-        d0, d1 = subtract_product(d0, factor, u0), subtract_product(d1, factor, u1)
+        d0, d1 = multiply_add(factor, u0, d0), multiply_add(factor, u1, d1)
     a[0], a[1], b[0], b[1] = a0, a1, b0, b1
     c[0], c[1], d[0], d[1] = c0, c1, d0, d1

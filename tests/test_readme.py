@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 import scipy_doctest
 
 import matgrad
@@ -17,9 +18,14 @@ def fenced(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
-def test_examples_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("language", ["python", "pycon"])
+def test_examples_run(language: str, tmp_path: Path) -> None:
+    blocks = fenced("python")
+    if language == "pycon":  # those that need an extra, behind the imports of the first
+        pytest.importorskip("jax")
+        blocks = [blocks[0], *fenced("pycon")]
     examples = tmp_path / "README"
-    examples.write_text("".join(fenced("python")), encoding="utf-8")
+    examples.write_text("".join(blocks), encoding="utf-8")
     result, _ = scipy_doctest.testfile(str(examples), module_relative=False)
     assert result.attempted > 0
     assert result.failed == 0

@@ -13,7 +13,14 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
         required("no_such_library", "optimize", "Nonesuch")
 
 
-@pytest.mark.parametrize("name", ["cyipopt", "iminuit", "nlopt", "pymanopt", "scipy"])
+@pytest.mark.parametrize("name", ["oracles", "rules", "signature"])
+def test_the_examples_of_what_adapters_share_run(name: str) -> None:
+    assert doctest.testmod(import_module(f"matgrad.adapters.{name}")).failed == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["cyipopt", "iminuit", "jax", "nlopt", "pymanopt", "scipy", "torch"]
+)
 def test_the_examples_of_an_adapter_run(name: str) -> None:
     pytest.importorskip(name)
     assert doctest.testmod(import_module(f"matgrad.adapters.{name}")).failed == 0

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
 
 from matgrad import catalog, derive, parse
-from matgrad.calculus import NotDifferentiableError, hessian_product
+from matgrad.calculus import Derivation, NotDifferentiableError, hessian_product
 from matgrad.calculus.simplification import simplify
 from matgrad.expression.evaluation import evaluate
 from matgrad.expression.expression import Expression
@@ -117,6 +117,81 @@ def _differences(f: Expression, variable: Variable, values: dict[str, Array], h:
         )
         slopes[index] = (4 * near - far) / 3
     return (slopes + slopes.T) / 2 if variable.is_symmetric else slopes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X/(a'*X*b)/norm(X)",
+        "X/(a'*X*b)/tr(X)",
+        "X/(a'*X*b*alpha)/alpha",
+        "tr(X)*X*b/(a'*X*b)/det(X)",
+        "kron(sum(X)*C/(sum(X)*a'*X*b), A)",
+        "kron(X*b, (X'*a)')",
+        "kron((X*b)', X'*a)",
+        "vec((sum(X)*A')')",
+        "diag(C*X*b/(a'*X*C*X*b))",
+    ],
+)
+def test_functions_with_scalars_and_kronecker_products_in_them_are_right(text: str) -> None:
+    f, rng = parse(text), np.random.default_rng(6)
+    _check_matrix_function(
+        f, "X", {name: rng.normal(size=(3,) * len(shape)) for name, shape in f.shapes.items()}
+    )
+
+
+@settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+@given(expressions(depth=4))
+def test_generated_functions_of_any_shape_have_right_derivatives(expression: Expression) -> None:
+    if not is_measurable(expression):
+        return
+    values = arrays(np.random.default_rng(7), expression, ())
+    for name in expression.variables:
+        with np.errstate(all="ignore"):
+            _check_matrix_function(expression, name, values)
+
+
+def _check_matrix_function(f: Expression, name: str, values: dict[str, Array]) -> None:
+    """Compare along a direction, and the vec form with the differential."""
+    X, derivation = np.asarray(values[name]), derive(f, name)
+    E = np.random.default_rng(8).normal(size=X.shape)
+    E = (E + E.T) / 2 if f.variables[name].is_symmetric else E
+
+    def slope(h: float) -> Array:
+        ahead, behind = (f.evaluate(**values | {name: X + t * E}) for t in (h, -h))
+        found: Array = np.asarray((ahead - behind) / (2 * h))
+        return found
+
+    coarse, fine = (4 * slope(h / 2) / 3 - slope(h) / 3 for h in (1e-3, 1e-4))
+    scale = max(np.abs(fine).max(initial=0), 1e-6 * max(1, np.abs(f.evaluate(**values)).max()))
+    found = _along(derivation, f, values, E)
+    if not (np.isfinite(found).all() and np.abs(coarse - fine).max(initial=0) < 1e-4 * scale):
+        return
+    assert np.abs(found - fine).max(initial=0) < 1e-3 * scale
+    if derivation.vec is None or derivation.commutations:
+        return
+    everything = (derivation.vec, *f.variables.values())
+    if is_measurable(*everything):
+        vec = np.broadcast_to(evaluate(everything, values)[0], (found.size, X.size))
+        along = vec @ E.ravel(order="F")
+        if np.isfinite(along).all():
+            scale = max(1, np.abs(found).max(initial=0))
+            np.testing.assert_allclose(along, found.ravel(order="F"), rtol=1e-6, atol=1e-8 * scale)
+
+
+def _along(derivation: Derivation, f: Expression, values: dict[str, Array], E: Array) -> Array:
+    """Return what the result says of the direction E."""
+    name, result = derivation.variables[0].name, derivation.result
+    if derivation.kind == "differential":
+        increment = {f"d{name}": E} if f"d{name}" in result.variables else {}
+        return evaluate((result, *f.variables.values()), values | increment, (f,))[0]
+    model = f.variables[name] if f.is_scalar else f if E.ndim == 0 else None
+    derivative = evaluate((result, *f.variables.values()), values, (model,))[0]
+    if derivation.kind == "gradient":
+        return np.asarray((derivative * E).sum())
+    return derivative * E if E.ndim == 0 else np.ravel(E @ derivative)
 
 
 @pytest.mark.parametrize("text", ["tr(X^8)", "*".join(["A", "X"] * 6), "(X*A)^8"])

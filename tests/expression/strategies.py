@@ -165,9 +165,9 @@ def _diagonal(draw: st.DrawFn, below: Any, shape: Shape) -> Expression:
     return Call.of("vec", below(shape))
 
 
-def is_measurable(expression: Expression) -> bool:
+def is_measurable(*expressions: Expression) -> bool:
     """Return whether the variables show the sizes of all constants."""
-    inference = infer((expression,))
+    inference = infer(expressions)
     shown = {symbol for shape in inference.shapes.values() for d in shape for symbol in d.symbols}
     needed = {symbol for c in inference.constants for d in c.dimensions for symbol in d.symbols}
     return needed <= shown

@@ -236,6 +236,9 @@ def _scalar_power(d: Differentials, base: Expression, exponent: Expression) -> E
     """Return e b^(e-1) db + b^e log(b) de, or the same for the elements of matrices."""
     terms: list[Expression] = []
     if d.varies(base):
+        k = number_of(exponent)
+        if k is not None and k < 1 and k != 0:
+            d.require_nonzero(base) if k == int(k) else d.require(base, "positive")
         lower = _one_less(exponent)
         terms.append(times(exponent, raised(base, lower), Differential(base)))
     if d.varies(exponent):

@@ -56,6 +56,8 @@ class Jacobians:
                 return Negation(self.of(operand))
             case Quotient(numerator, s):
                 return Quotient(self.of(numerator), s)
+            case Transpose(Transpose(operand)):
+                return self.of(operand)
             case Transpose(operand):
                 return self.transpose(operand)
             case Product():
@@ -229,6 +231,8 @@ class Jacobians:
             raise NotDifferentiableError(
                 f"kron({A}, {B}) has no Jacobian in the language, only a differential"
             )
+        if A.kind is Kind.COLUMN and B.kind is Kind.ROW:
+            A, B = B, A  # A B either way, and vec(B A) is B (x) A' stacked
         if self.is_linear(B):
             return Product.of(Call.of("kron", _column(A), _identity_like(self, B)), self.of(B))
         return Product.of(Call.of("kron", _identity_like(self, A), _column(B)), self.of(A))

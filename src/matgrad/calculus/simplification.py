@@ -225,11 +225,18 @@ class Simplifier:
                 above = self.loose(numerator, scalar)
                 inverse = below.power(-1)
                 return above.times(inverse.coefficient).with_scalars(inverse.scalars)
-            case Product(factors):
-                return self.multiplied([self.loose(each, each.is_scalar) for each in factors])
+            case Product():
+                return self.multiplied(map(self.loose_run, node.runs))
             case Number(value):
                 return Term(exact(value))
         return self.atom(node)
+
+    def loose_run(self, run: Sequence[Expression]) -> Term:
+        """Return factors that belong together as a term; a row times a column is one scalar."""
+        term = self.multiplied([self.loose(each, each.is_scalar) for each in run])
+        if not self.is_number(run):
+            return term
+        return self.multiplied([Term(term.coefficient, term.scalars), self.chained(term.chain)])
 
     def multiplied(self, factors: Iterable[Term]) -> Term:
         """Return the product of terms, their chains one after the other."""

@@ -95,7 +95,9 @@ class _Method:
         """Return the derivative with its steps."""
         slopes, contracted = self.entries()
         result = self.result(contracted, self.free)
-        model = self.problem.variable if self.value.is_scalar else None
+        model = self.value if not self.entry else None
+        if self.value.is_scalar:
+            model = self.problem.variable
         result = self.settled(result, model)
         steps = (*self.steps(slopes, contracted), Step("read back as matrices", result))
         shapes = self.problem.shapes
@@ -150,8 +152,9 @@ class _Method:
         if self.value.is_scalar:
             return self.problem.shapes.zeros(self.problem.variable)
         shapes = self.problem.shapes
-        rows, columns = shapes(self.value)[0], shapes(self.problem.variable)[0]
-        return Constant("zeros", (rows, columns) if self.entry else (rows,))
+        if not self.entry:
+            return shapes.zeros(self.value)
+        return Constant("zeros", (shapes(self.value)[0], shapes(self.problem.variable)[0]))
 
     def lengths(self, expression: IndexExpression) -> dict[Index, Dimension]:
         """Return the lengths of all indices that a tensor shows."""

@@ -3,6 +3,7 @@
 import ast
 import doctest
 import os
+import pickle
 import platform
 import re
 import subprocess
@@ -126,6 +127,15 @@ def test_the_package_offers_the_kernels_of_the_chosen_instruction_set() -> None:
     for name in SIGNATURES:
         assert name in matgrad.__all__
         assert getattr(matgrad, name) is getattr(chosen, name)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_pickle_keeps_the_public_name_and_not_the_instruction_set(name: str) -> None:
+    kernel = getattr(matgrad, name)
+    pickled = pickle.dumps(kernel)
+    assert b"matgrad" in pickled
+    assert b"_native" not in pickled
+    assert pickle.loads(pickled) is kernel
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

@@ -84,6 +84,14 @@ def test_a_batch_is_its_problems_one_by_one(parametrization: str) -> None:
         np.testing.assert_allclose(gradients[k], gradient, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_a_batch_without_problems_has_results_without_entries(parametrization: str) -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(3), parametrization=parametrization)
+    values, gradients = oracle.value_and_gradient(np.zeros((0, oracle.size)))
+    assert values.shape == (0,)
+    assert gradients.shape == (0, oracle.size)
+
+
 def test_one_point_of_a_batch_of_constants_has_a_gradient_for_each() -> None:
     C, S = definite(3, 5, seed=1), definite(3)
     values, gradients = Oracle(LIKELIHOOD, C=C).value_and_gradient(S)
@@ -182,6 +190,7 @@ def test_constants_are_copied() -> None:
     C[...] = 0
     oracle.value(2 * S)
     assert oracle.value(S) == before
+    assert not oracle.constants["C"].flags.writeable
 
 
 @pytest.mark.parametrize(("on_failure", "value"), [("inf", np.inf), ("nan", np.nan)])

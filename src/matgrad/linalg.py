@@ -31,6 +31,8 @@ array([[ 4., -2.],
        [-2.,  1.]])
 """
 
+from contextlib import suppress
+
 from matgrad._native import kernels
 
 __all__ = [
@@ -56,3 +58,9 @@ slogdet = kernels.slogdet
 slogdet_and_gradient = kernels.slogdet_and_gradient
 trace = kernels.trace
 trace_product = kernels.trace_product
+
+# Where pickle finds a kernel, on a machine with other instruction sets, too. The ufuncs of an older
+# NumPy have no such attribute; for them pickle searches all modules.
+for _name in __all__:
+    with suppress(AttributeError):
+        globals()[_name].__module__ = "matgrad"

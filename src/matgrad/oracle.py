@@ -172,6 +172,11 @@ class Oracle:
         return self._objective.value
 
     @property
+    def constants(self) -> dict[str, Any]:
+        """The other variables by name, as read-only arrays; numbers of Python remain such."""
+        return dict(self._constants)
+
+    @property
     def size(self) -> int:
         """The length of a flat vector, which the constants, or else the first x, determine."""
         if self._coordinates is None:

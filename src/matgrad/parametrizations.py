@@ -53,7 +53,7 @@ class Full:
 
     def coordinates(self, X: Array) -> Array:
         """Return the t of a matrix."""
-        return X.reshape(*X.shape[:-2], -1)
+        return X.reshape(*X.shape[:-2], X.shape[-2] * X.shape[-1])
 
     def derivative(self, t: Array, p: Array, core: Core) -> Array:
         """Return dX, the derivative of X at t in the direction p."""
@@ -61,7 +61,7 @@ class Full:
 
     def gradient(self, t: Array, G: Array) -> Array:
         """Return the gradient in coordinates, always in memory of its own."""
-        return G.flatten() if G.ndim == 2 else G.copy().reshape(*G.shape[:-2], -1)
+        return G.flatten() if G.ndim == 2 else self.coordinates(G.copy())
 
     def product(self, t: Array, p: Array, G: Array, dG: Array) -> Array:
         """Return the Hessian product in coordinates, where dG = H dX."""

@@ -1,0 +1,357 @@
+"""Dask with oracles and formulas: what NumPy gives, lazily, in threads and on a cluster."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+from numpy.typing import NDArray
+
+import matgrad
+from matgrad import Oracle, catalog
+from tests.linalg.samples import arguments_of, results
+
+dask = pytest.importorskip("dask")
+distributed = pytest.importorskip("distributed")
+da = pytest.importorskip("dask.array")
+adapter = pytest.importorskip("matgrad.adapters.dask")
+
+Array = NDArray[Any]
+
+rng = np.random.default_rng(0)
+A = rng.normal(size=(11, 3, 3))
+C = A @ A.mT + np.eye(3)
+x, flat = rng.normal(size=(11, 3)), rng.normal(size=(11, 6))
+X, w = rng.normal(size=(50, 4)), rng.normal(size=4)
+y = np.sign(rng.normal(size=50))
+
+FORM, LOGISTIC = catalog["quadratic-form"], catalog["logistic-loss-of-samples"]
+PENALISED = "sum(softplus(-y .* (X*w))) + alpha*w'*w"
+
+
+def cut(array: Array, *sizes: int) -> Any:
+    """Return an array in chunks of these sizes along the first axes."""
+    return da.from_array(array, chunks=(*sizes, *array.shape[len(sizes) :]))
+
+
+def likelihood(parametrization: str = "full") -> Oracle:
+    return Oracle("logdet(S) + tr(inv(S)*C)", "S", C=C[0], parametrization=parametrization)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """Return a client of two workers, each a process."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+# Each by chunks and by NumPy.
+BATCHES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "formula": (
+        lambda: adapter.value_and_gradient(catalog["determinant"], cut(A, 4)),
+        lambda: catalog["determinant"].value_and_gradient(X=A),
+    ),
+    "formula-with-constants-in-other-chunks": (
+        lambda: adapter.value_and_gradient(FORM, cut(x, 4), A=cut(A, 3)),
+        lambda: FORM.value_and_gradient(x=x, A=A),
+    ),
+    "formula-of-one-point": (
+        lambda: adapter.value_and_gradient(FORM, x[0], A=cut(A, 4)),
+        lambda: FORM.value_and_gradient(x=x[0], A=A),
+    ),
+    "formula-with-a-number": (
+        lambda: adapter.value_and_gradient(
+            catalog["ridge"],
+            cut(x.astype("f"), 4),
+            X=A[0].astype("f"),
+            y=y[:3].astype("f"),
+            **{"lambda": 2},
+        ),
+        lambda: catalog["ridge"].value_and_gradient_at(
+            {"w": x.astype("f"), "X": A[0].astype("f"), "y": y[:3].astype("f"), "lambda": 2}
+        ),
+    ),
+    "hessian": (
+        lambda: adapter.value_and_gradient(
+            catalog["least-squares-hessian"], cut(x, 4), X=C[0], y=x[0]
+        ),
+        lambda: (
+            catalog["least-squares-hessian"].evaluate(w=x, X=C[0], y=x[0]),
+            np.stack([2 * C[0].T @ C[0]] * 11),
+        ),
+    ),
+    "complex": (
+        lambda: adapter.value_and_gradient(catalog["determinant"], cut(A + 1j * C, 4)),
+        lambda: catalog["determinant"].value_and_gradient(X=A + 1j * C),
+    ),
+    "oracle": (
+        lambda: adapter.value_and_gradient(likelihood(), cut(C, 4)),
+        lambda: likelihood().value_and_gradient(C),
+    ),
+    "oracle-of-float32": (
+        lambda: adapter.value_and_gradient(Oracle("norm(S)^2", "S"), cut(C.astype("f"), 4)),
+        lambda: Oracle("norm(S)^2", "S").value_and_gradient(C.astype("f")),
+    ),
+    "oracle-flat": (
+        lambda: adapter.value_and_gradient(likelihood("log-cholesky"), cut(flat, 4)),
+        lambda: likelihood("log-cholesky").value_and_gradient(flat),
+    ),
+    "oracle-with-constants-in-chunks": (
+        lambda: adapter.value_and_gradient(likelihood(), cut(C, 4), C=cut(C[::-1], 3)),
+        lambda: likelihood().with_constants(C=C[::-1]).value_and_gradient(C),
+    ),
+    "oracle-with-a-batch-of-its-own": (
+        lambda: adapter.value_and_gradient(likelihood().with_constants(C=C), cut(C[::-1], 4)),
+        lambda: likelihood().with_constants(C=C).value_and_gradient(C[::-1]),
+    ),
+    "oracle-with-batches-that-broadcast": (
+        lambda: adapter.value_and_gradient(
+            likelihood().with_constants(C=C), cut(C[:5, None], 2, 1)
+        ),
+        lambda: likelihood().with_constants(C=C).value_and_gradient(C[:5, None]),
+    ),
+    "gradient-without-the-batch-of-a-constant": (
+        lambda: adapter.value_and_gradient(
+            Oracle("tr(S) + alpha", "S", alpha=1.0), C[0], alpha=cut(y, 7)
+        ),
+        lambda: Oracle("tr(S) + alpha", "S", alpha=y).value_and_gradient(C[0]),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_batch_in_chunks_is_the_whole(name: str) -> None:
+    lazy, wanted = BATCHES[name][0](), BATCHES[name][1]()
+    for result, expected in zip(lazy, wanted, strict=True):
+        assert isinstance(result, da.Array)
+        assert (result.shape, result.dtype) == (np.shape(expected), expected.dtype)
+        assert result._meta.dtype == expected.dtype
+        found = result.compute()
+        assert (found.shape, found.dtype) == (np.shape(expected), expected.dtype)
+        rounding = 100 * np.finfo(found.dtype).eps
+        np.testing.assert_allclose(found, expected, rtol=rounding, atol=rounding)
+
+
+def test_chunks_are_those_of_the_batch() -> None:
+    value, gradient = adapter.value_and_gradient(likelihood(), cut(C, 4))
+    assert value.chunks == ((4, 4, 3),)
+    assert gradient.chunks == ((4, 4, 3), (3,), (3,))
+
+
+def test_only_the_chunks_that_are_asked_for_are_computed() -> None:
+    oracle = likelihood()
+    _, gradient = adapter.value_and_gradient(oracle, cut(C, 1))
+    assert oracle.counts.values == 0
+    gradient[:2].compute()
+    assert oracle.counts.values == 2
+
+
+def test_integers_are_float64_in_a_sum() -> None:
+    whole = (10 * X).astype("i1")
+    lazy = adapter.total_value_and_gradient(penalised(), w, X=cut(whole, 7), y=cut(y, 7))
+    for result, expected in zip(lazy, penalised(X=whole, y=y).value_and_gradient(w), strict=True):
+        np.testing.assert_allclose(result.compute(), expected, rtol=1e-13)
+
+
+def test_an_empty_chunk_has_empty_results() -> None:
+    value, gradient = adapter.value_and_gradient(likelihood("vech"), cut(np.zeros((0, 6)), 0))
+    assert (value.compute().shape, gradient.compute().shape) == ((0,), (0, 6))
+
+
+def penalised(**constants: Any) -> Oracle:
+    return Oracle(PENALISED, "w", **{"X": X[:1], "y": y[:1], "alpha": 0.5, **constants})
+
+
+TOTALS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "formula": (
+        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=cut(y, 10)),
+        lambda: LOGISTIC.value_and_gradient(w=w, X=X, y=y),
+    ),
+    "penalty": (
+        lambda: adapter.total_value_and_gradient(penalised(), w, X=cut(X, 7), y=cut(y, 10)),
+        lambda: penalised(X=X, y=y).value_and_gradient(w),
+    ),
+    "penalty-in-a-formula": (
+        lambda: adapter.total_value_and_gradient(
+            catalog["ridge"], w, X=cut(X, 7), y=cut(y, 7), **{"lambda": 3.0}
+        ),
+        lambda: catalog["ridge"].value_and_gradient_at({"w": w, "X": X, "y": y, "lambda": 3.0}),
+    ),
+    "whole-constants": (
+        lambda: adapter.total_value_and_gradient(
+            penalised(), w, X=cut(X, 7), y=cut(y, 7), alpha=np.array([1.0, 2.0])
+        ),
+        lambda: penalised(X=X, y=y, alpha=np.array([1.0, 2.0])).value_and_gradient(w),
+    ),
+    "batch": (
+        lambda: adapter.total_value_and_gradient(
+            penalised(), np.stack([w, 2 * w]), X=cut(X, 7), y=cut(y, 7)
+        ),
+        lambda: penalised(X=X, y=y).value_and_gradient(np.stack([w, 2 * w])),
+    ),
+    "matrix": (
+        lambda: adapter.total_value_and_gradient(gaussian(), np.eye(4), X=cut(X, 7)),
+        lambda: gaussian().with_constants(X=X).value_and_gradient(np.eye(4)),
+    ),
+    "float32": (
+        lambda: adapter.total_value_and_gradient(
+            penalised(), w.astype("f"), X=cut(X.astype("f"), 7), y=cut(y.astype("f"), 7)
+        ),
+        lambda: penalised(X=X.astype("f"), y=y.astype("f")).value_and_gradient(w.astype("f")),
+    ),
+    "outside-the-domain": (
+        lambda: adapter.total_value_and_gradient(gaussian(), -np.eye(4), X=cut(X, 7)),
+        lambda: gaussian().with_constants(X=X).value_and_gradient(-np.eye(4)),
+    ),
+}  # fmt: skip
+
+
+def gaussian() -> Oracle:
+    text = "25*logdet(S) + tr(inv(S)*X'*X)/2"
+    return Oracle(text, "S", structure="positive_definite", X=np.zeros((0, 4)))
+
+
+@pytest.mark.parametrize("name", TOTALS)
+def test_the_total_of_chunks_of_rows_is_that_of_all_rows(name: str) -> None:
+    lazy, wanted = TOTALS[name][0](), TOTALS[name][1]()
+    for result, expected in zip(lazy, wanted, strict=True):
+        assert isinstance(result, da.Array)
+        assert (result.shape, result.dtype) == (np.shape(expected), expected.dtype)
+        found = result.compute()
+        assert (found.shape, found.dtype) == (np.shape(expected), expected.dtype)
+        rounding = 100 * np.finfo(found.dtype).eps
+        np.testing.assert_allclose(found, expected, rtol=rounding, atol=rounding)
+
+
+def test_a_chunk_of_rows_is_asked_for_once() -> None:
+    asked: list[int] = []
+
+    def load(block_info: Any = None) -> Array:
+        start, stop = block_info[None]["array-location"][0]
+        asked.append(start)
+        return X[start:stop]
+
+    rows = da.map_blocks(load, chunks=((20, 20, 10), (4,)), dtype=float, meta=np.empty((0, 0)))
+    dask.compute(*adapter.total_value_and_gradient(LOGISTIC, w, X=rows, y=cut(y, 20)))
+    assert sorted(asked) == [0, 20, 40]
+
+
+def test_an_optimizer_finds_the_same_on_a_cluster(client: Any) -> None:
+    rows = client.persist([cut(X, 7), cut(y, 7)])
+
+    def by_dask(w: Array) -> tuple[float, Array]:
+        value, gradient = adapter.total_value_and_gradient(penalised(), w, X=rows[0], y=rows[1])
+        return dask.compute(value, gradient)  # type: ignore[no-any-return]
+
+    found = scipy.optimize.minimize(by_dask, np.zeros(4), jac=True, method="L-BFGS-B")
+    whole = penalised(X=X, y=y).value_and_gradient
+    wanted = scipy.optimize.minimize(whole, np.zeros(4), jac=True, method="L-BFGS-B")
+    assert found.nit == wanted.nit
+    np.testing.assert_allclose(found.x, wanted.x, rtol=1e-10)
+
+
+def test_formulas_and_oracles_run_on_a_cluster(client: Any) -> None:
+    lazy = [by_chunks() for by_chunks, _ in BATCHES.values()]
+    found = client.gather(client.compute(lazy))
+    for pair, (_, by_numpy) in zip(found, BATCHES.values(), strict=True):
+        for result, expected in zip(pair, by_numpy(), strict=True):
+            np.testing.assert_allclose(result, expected, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", matgrad.linalg.__all__)
+def test_kernels_run_on_a_cluster(client: Any, name: str) -> None:
+    kernel, arguments = getattr(matgrad, name), arguments_of(name, rng, 3, (11,))
+    lazy = results(kernel, *(cut(each, 4) for each in arguments))
+    found = client.gather(client.compute(lazy))
+    for result, expected in zip(found, results(kernel, *arguments), strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
+REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
+    "no-sum": (
+        ValueError,
+        "total_value_and_gradient needs a sum over the rows of X, y; got norm.y - X.w.$",
+        lambda: adapter.total_value_and_gradient(
+            Oracle("norm(y - X*w)", "w", X=X[:1], y=y[:1]), w, X=cut(X, 7), y=cut(y, 7)
+        ),
+    ),
+    "no-data": (
+        TypeError,
+        "total_value_and_gradient needs the data as Dask arrays; got none",
+        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=X, y=y),
+    ),
+    "rows-in-pieces": (
+        ValueError,
+        r"needs X in chunks of whole rows; got chunks of shape \(7, 2\) in \(50, 4\)",
+        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7, 2), y=cut(y, 7)),
+    ),
+    "rows-that-are-missing": (
+        ValueError,
+        r"needs as many rows everywhere; got X \(50, 4\), y \(49,\)",
+        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=cut(y[1:], 7)),
+    ),
+    "data-with-a-batch": (
+        ValueError,
+        r"needs y with a row for each observation and no batch; got shape \(1, 50\)",
+        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=cut(y[None], 1)),
+    ),
+    "data-in-memory-beside-chunks": (
+        ValueError,
+        r"where n = 50 as in y; got \(0, 4\)",
+        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=y),
+    ),
+    "missing-constant": (
+        TypeError,
+        "logistic-loss-of-samples needs an array for y",
+        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7)),
+    ),
+    "missing-constant-of-a-batch": (
+        TypeError,
+        "quadratic-form needs an array for A",
+        lambda: adapter.value_and_gradient(FORM, cut(x, 4)),
+    ),
+    "unknown-constant": (
+        TypeError,
+        "takes the constants C; got B",
+        lambda: adapter.value_and_gradient(likelihood(), cut(C, 4), B=cut(C, 4)),
+    ),
+    "shape": (
+        ValueError,
+        r"needs A of shape \(..., n, n\) where n = 3 as in x; got \(3,\)",
+        lambda: adapter.value_and_gradient(FORM, cut(x, 4), A=cut(A[0, 0])),
+    ),
+    "shape-of-x": (
+        ValueError,
+        r"Oracle needs x of shape .* got \(11, 2, 3\)",
+        lambda: adapter.value_and_gradient(likelihood(), cut(C[:, :2], 4)),
+    ),
+    "batches": (
+        ValueError,
+        r"the batches do not broadcast: \(11,\) of x, \(10,\) of A",
+        lambda: adapter.value_and_gradient(FORM, cut(x, 4), A=cut(A[1:], 4)),
+    ),
+    "a-point-in-pieces": (
+        ValueError,
+        "Core dimension `'A_1'` consists of multiple chunks",
+        lambda: adapter.value_and_gradient(FORM, cut(x, 4), A=cut(A, 4, 3, 2)),
+    ),
+    "identity": (
+        ValueError,
+        "value_and_gradient needs a function; normal-equations is an identity",
+        lambda: adapter.value_and_gradient(catalog["normal-equations"], cut(x, 4)),
+    ),
+    "residuals": (
+        TypeError,
+        "is a column, which has no value_and_gradient",
+        lambda: adapter.value_and_gradient(Oracle("A*x", "x", A=A[0]), cut(x, 4)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_refused_before_anything_is_computed(name: str) -> None:
+    error, sentence, call = REFUSED[name]
+    with pytest.raises(error, match=sentence):
+        call()

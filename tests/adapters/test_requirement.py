@@ -19,7 +19,7 @@ def test_the_examples_of_what_adapters_share_run(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["cyipopt", "dask", "iminuit", "jax", "nlopt", "pymanopt", "scipy", "torch"]
+    "name", ["cyipopt", "dask", "iminuit", "jax", "nlopt", "pymanopt", "scipy", "torch", "xarray"]
 )
 def test_the_examples_of_an_adapter_run(name: str) -> None:
     pytest.importorskip(name)

@@ -1,6 +1,8 @@
 """Dask with oracles and formulas: what NumPy gives, lazily, in threads and on a cluster."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -225,6 +227,27 @@ def test_the_total_of_chunks_of_rows_is_that_of_all_rows(name: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=rounding, atol=rounding)
 
 
+def test_rows_of_a_file_are_read_chunk_by_chunk_and_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    rows = adapter.rows_of_file(path, 20)
+    assert rows.chunks == ((20, 20, 10), (4,))
+    assert rows.dtype == X.dtype
+    np.testing.assert_array_equal(rows[::-7, 1:3], X[::-7, 1:3])
+    lazy = adapter.total_value_and_gradient(LOGISTIC, w, X=rows, y=cut(y, 7))
+    wanted = LOGISTIC.value_and_gradient(w=w, X=X, y=y)
+    np.testing.assert_allclose(lazy[1].compute(), wanted[1], rtol=1e-12)
+    np.save(path, 2 * X)
+    os.utime(path, (0, 0))
+    assert adapter.rows_of_file(path, 20).name != rows.name
+
+
+def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "number.npy", 1.0)
+    with pytest.raises(ValueError, match="rows_of_file needs an array with rows; got a number in"):
+        adapter.rows_of_file(tmp_path / "number.npy", 20)
+
+
 def test_a_chunk_of_rows_is_asked_for_once() -> None:
     asked: list[int] = []
 
@@ -242,8 +265,9 @@ def test_an_optimizer_finds_the_same_on_a_cluster(client: Any) -> None:
     rows = client.persist([cut(X, 7), cut(y, 7)])
 
     def by_dask(w: Array) -> tuple[float, Array]:
-        value, gradient = adapter.total_value_and_gradient(penalised(), w, X=rows[0], y=rows[1])
-        return dask.compute(value, gradient)  # type: ignore[no-any-return]
+        total = adapter.total_value_and_gradient(penalised(), w, X=rows[0], y=rows[1])
+        value, gradient = dask.compute(*total)
+        return float(value), gradient
 
     found = scipy.optimize.minimize(by_dask, np.zeros(4), jac=True, method="L-BFGS-B")
     whole = penalised(X=X, y=y).value_and_gradient

@@ -287,7 +287,7 @@ def test_conversions_keep_the_dtype(dtype: Any) -> None:
 
 def test_a_dask_array_stays_lazy() -> None:
     D = np.random.default_rng(0).normal(size=(6, 2, 3, 4, 5))
-    chunked = dask.array.from_array(D, chunks=(2, 2, 3, 4, 5))  # type: ignore[no-untyped-call]
+    chunked = dask.array.from_array(D, chunks=(2, 2, 3, 4, 5))
     lazy = convert(chunked, "tensor", "vec", out_ndim=2, in_ndim=2)
     assert isinstance(lazy, dask.array.Array)
     now = convert(D, "tensor", "vec", out_ndim=2, in_ndim=2)

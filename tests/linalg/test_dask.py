@@ -13,7 +13,7 @@ from tests.linalg.samples import Array, arguments_of, results
 def chunked(X: Array, *sizes: int) -> Any:
     """Return X in chunks of these sizes along the first axes, whole along the others."""
     chunks = (*sizes, *X.shape[len(sizes) :])
-    return da.from_array(X, chunks=chunks)  # type: ignore[no-untyped-call]
+    return da.from_array(X, chunks=chunks)
 
 
 def computed(lazy: tuple[Any, ...]) -> tuple[Array, ...]:

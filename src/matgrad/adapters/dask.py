@@ -17,19 +17,20 @@ All results are lazy, and run where Dask runs them: in threads, or on the worker
 `dask.distributed.Client`, which need matgrad installed.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import chain
 from math import prod
+from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import ArrayLike, NDArray
 
-from matgrad.adapters import pieces
 from matgrad.adapters.pieces import Pieces, Subject, constant_axes, moving_constants
 from matgrad.adapters.requirement import required
-from matgrad.oracle import Oracle
+from matgrad.adapters.shares import Share
 
 if TYPE_CHECKING:
     from dask.array import Array as DaskArray
@@ -146,8 +147,7 @@ def total_value_and_gradient(
     data = {name: each for name, each in constants.items() if isinstance(each, da.Array)}
     whole = {name: each for name, each in constants.items() if name not in data}
     _check_rows(subject, data)
-    share = _Share(subject, np.asarray(x), whole, data)
-    share.refuse_what_is_no_sum(data)
+    share = Share(subject, np.asarray(x), whole, data)
     pairs = [(each, ("rows", *_names(name, each.ndim - 1))) for name, each in data.items()]
     shares = da.blockwise(
         share,
@@ -163,44 +163,58 @@ def total_value_and_gradient(
     return total[:count].reshape(share.batch), total[count:].reshape(share.shape)
 
 
-class _Share:
-    """What some rows add to value and gradient: both of these rows, less both of no rows.
+def rows_of_file(path: "str | PathLike[str]", rows: int) -> "DaskArray":
+    """Return the array in a .npy file, cut into chunks of so many rows that are read when needed.
 
-    What is not finite without rows is not subtracted, so that it is in the total.
+    `dask.array.from_array` would copy a memory-mapped array as a whole.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, which workers find under the same name. It must not change.
+    rows : int
+        How many rows a chunk has; the last one may have fewer.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no .npy file of numbers with at least one axis.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from matgrad.adapters.dask import rows_of_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/X.npy", np.arange(10.0).reshape(5, 2))
+    ...     X = rows_of_file(f"{folder}/X.npy", 2)
+    ...     print(X.chunks, X[-1].compute())
+    ((2, 2, 1), (2,)) [8. 9.]
+    """
+    da = required("dask.array", "dask", "Dask")
+    file = _File(path)
+    if file.ndim == 0:
+        raise ValueError(f"rows_of_file needs an array with rows; got a number in {path}")
+    return da.from_array(file, chunks=(rows, *file.shape[1:]))
+
+
+class _File:
+    """An array in a file, with what Dask asks of arrays that it cuts.
+
+    Each part is mapped into memory by itself, so that its pages leave with it.
     """
 
-    def __init__(
-        self, subject: Subject, x: Array, whole: Mapping[str, Any], data: "Mapping[str, DaskArray]"
-    ) -> None:
-        self.subject, self.x, self.whole, self.names = subject, x, whole, tuple(data)
-        none = {name: np.zeros((0, *each.shape[1:]), each.dtype) for name, each in data.items()}
-        value, gradient = pieces.value_and_gradient(subject, x, {**whole, **none})
-        self.batch, self.shape = np.shape(value), np.shape(gradient)
-        self.none = _flat(value, gradient)
-        self.subtracted = np.where(np.isfinite(self.none), self.none, 0)
+    def __init__(self, path: "str | PathLike[str]") -> None:
+        self.path = os.path.abspath(path)
+        mapped = open_memmap(self.path, mode="r")
+        self.shape, self.ndim, self.dtype = mapped.shape, mapped.ndim, mapped.dtype
+        # Makes the names of chunks others when the file is.
+        self.changed = os.stat(self.path).st_mtime_ns
 
-    def of(self, *rows: Array) -> Array:
-        """Return value and gradient of rows, one behind the other."""
-        constants = {**self.whole, **dict(zip(self.names, rows, strict=True))}
-        return _flat(*pieces.value_and_gradient(self.subject, self.x, constants))
-
-    def __call__(self, *rows: Array) -> Array:
-        """Return the share as a row."""
-        return (self.of(*rows) - self.subtracted)[None]
-
-    def refuse_what_is_no_sum(self, data: "Mapping[str, DaskArray]") -> None:
-        """Refuse a subject that is not, for two rows, the sum of itself for either."""
-        pair = [_two_rows(each.shape[1:]) for each in data.values()]
-        with suppress(np.linalg.LinAlgError):
-            both, *single = (
-                self.of(*(rows[part] for rows in pair))
-                for part in (slice(0, 2), slice(0, 1), slice(1, 2))
-            )
-            if np.isfinite([both, *single]).all() and not _are_equal(both, sum(single) - self.none):
-                raise ValueError(
-                    f"total_value_and_gradient needs a sum over the rows of {', '.join(data)}; "
-                    f"got {_text(self.subject)}"
-                )
+    def __getitem__(self, index: Any) -> Array:
+        return np.array(open_memmap(self.path, mode="r")[index])
 
 
 def _check_rows(subject: Subject, data: "Mapping[str, DaskArray]") -> None:
@@ -243,22 +257,3 @@ def _in_the_same_chunks(
     ]
     aligned: Sequence[DaskArray] = core.unify_chunks(*chain(*pairs))[1]
     return aligned
-
-
-def _flat(value: Any, gradient: Array) -> Array:
-    return np.concatenate([np.ravel(value), np.ravel(gradient)])
-
-
-def _two_rows(shape: tuple[int, ...]) -> Array:
-    """Return two rows of different numbers between 1/2 and 3/2."""
-    return np.linspace(0.5, 1.5, 2 * prod(shape)).reshape(2, *shape)
-
-
-def _are_equal(some: Array, others: Array) -> bool:
-    """Return whether arrays differ by rounding only."""
-    tolerance = np.sqrt(np.finfo(some.dtype).eps) * np.abs(others).max(initial=0)
-    return bool((np.abs(some - others) <= tolerance).all())
-
-
-def _text(subject: Subject) -> str:
-    return str(subject.expression if isinstance(subject, Oracle) else subject.value)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.optimize
-from numpy.typing import NDArray
 
 import matgrad
 from matgrad import Oracle, catalog
+from tests.adapters.rows import LOGISTIC, Array, X, cut, penalised, w, y
 from tests.linalg.samples import arguments_of, results
 
 dask = pytest.importorskip("dask")
@@ -19,22 +19,12 @@ distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 adapter = pytest.importorskip("matgrad.adapters.dask")
 
-Array = NDArray[Any]
-
 rng = np.random.default_rng(0)
 A = rng.normal(size=(11, 3, 3))
 C = A @ A.mT + np.eye(3)
 x, flat = rng.normal(size=(11, 3)), rng.normal(size=(11, 6))
-X, w = rng.normal(size=(50, 4)), rng.normal(size=4)
-y = np.sign(rng.normal(size=50))
 
-FORM, LOGISTIC = catalog["quadratic-form"], catalog["logistic-loss-of-samples"]
-PENALISED = "sum(softplus(-y .* (X*w))) + alpha*w'*w"
-
-
-def cut(array: Array, *sizes: int) -> Any:
-    """Return an array in chunks of these sizes along the first axes."""
-    return da.from_array(array, chunks=(*sizes, *array.shape[len(sizes) :]))
+FORM = catalog["quadratic-form"]
 
 
 def likelihood(parametrization: str = "full") -> Oracle:
@@ -150,81 +140,9 @@ def test_only_the_chunks_that_are_asked_for_are_computed() -> None:
     assert oracle.counts.values == 2
 
 
-def test_integers_are_float64_in_a_sum() -> None:
-    whole = (10 * X).astype("i1")
-    lazy = adapter.total_value_and_gradient(penalised(), w, X=cut(whole, 7), y=cut(y, 7))
-    for result, expected in zip(lazy, penalised(X=whole, y=y).value_and_gradient(w), strict=True):
-        np.testing.assert_allclose(result.compute(), expected, rtol=1e-13)
-
-
 def test_an_empty_chunk_has_empty_results() -> None:
     value, gradient = adapter.value_and_gradient(likelihood("vech"), cut(np.zeros((0, 6)), 0))
     assert (value.compute().shape, gradient.compute().shape) == ((0,), (0, 6))
-
-
-def penalised(**constants: Any) -> Oracle:
-    return Oracle(PENALISED, "w", **{"X": X[:1], "y": y[:1], "alpha": 0.5, **constants})
-
-
-TOTALS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-    "formula": (
-        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=cut(y, 10)),
-        lambda: LOGISTIC.value_and_gradient(w=w, X=X, y=y),
-    ),
-    "penalty": (
-        lambda: adapter.total_value_and_gradient(penalised(), w, X=cut(X, 7), y=cut(y, 10)),
-        lambda: penalised(X=X, y=y).value_and_gradient(w),
-    ),
-    "penalty-in-a-formula": (
-        lambda: adapter.total_value_and_gradient(
-            catalog["ridge"], w, X=cut(X, 7), y=cut(y, 7), **{"lambda": 3.0}
-        ),
-        lambda: catalog["ridge"].value_and_gradient_at({"w": w, "X": X, "y": y, "lambda": 3.0}),
-    ),
-    "whole-constants": (
-        lambda: adapter.total_value_and_gradient(
-            penalised(), w, X=cut(X, 7), y=cut(y, 7), alpha=np.array([1.0, 2.0])
-        ),
-        lambda: penalised(X=X, y=y, alpha=np.array([1.0, 2.0])).value_and_gradient(w),
-    ),
-    "batch": (
-        lambda: adapter.total_value_and_gradient(
-            penalised(), np.stack([w, 2 * w]), X=cut(X, 7), y=cut(y, 7)
-        ),
-        lambda: penalised(X=X, y=y).value_and_gradient(np.stack([w, 2 * w])),
-    ),
-    "matrix": (
-        lambda: adapter.total_value_and_gradient(gaussian(), np.eye(4), X=cut(X, 7)),
-        lambda: gaussian().with_constants(X=X).value_and_gradient(np.eye(4)),
-    ),
-    "float32": (
-        lambda: adapter.total_value_and_gradient(
-            penalised(), w.astype("f"), X=cut(X.astype("f"), 7), y=cut(y.astype("f"), 7)
-        ),
-        lambda: penalised(X=X.astype("f"), y=y.astype("f")).value_and_gradient(w.astype("f")),
-    ),
-    "outside-the-domain": (
-        lambda: adapter.total_value_and_gradient(gaussian(), -np.eye(4), X=cut(X, 7)),
-        lambda: gaussian().with_constants(X=X).value_and_gradient(-np.eye(4)),
-    ),
-}  # fmt: skip
-
-
-def gaussian() -> Oracle:
-    text = "25*logdet(S) + tr(inv(S)*X'*X)/2"
-    return Oracle(text, "S", structure="positive_definite", X=np.zeros((0, 4)))
-
-
-@pytest.mark.parametrize("name", TOTALS)
-def test_the_total_of_chunks_of_rows_is_that_of_all_rows(name: str) -> None:
-    lazy, wanted = TOTALS[name][0](), TOTALS[name][1]()
-    for result, expected in zip(lazy, wanted, strict=True):
-        assert isinstance(result, da.Array)
-        assert (result.shape, result.dtype) == (np.shape(expected), expected.dtype)
-        found = result.compute()
-        assert (found.shape, found.dtype) == (np.shape(expected), expected.dtype)
-        rounding = 100 * np.finfo(found.dtype).eps
-        np.testing.assert_allclose(found, expected, rtol=rounding, atol=rounding)
 
 
 def test_rows_of_a_file_are_read_chunk_by_chunk_and_again_when_it_changes(tmp_path: Path) -> None:
@@ -246,19 +164,6 @@ def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "number.npy", 1.0)
     with pytest.raises(ValueError, match="rows_of_file needs an array with rows; got a number in"):
         adapter.rows_of_file(tmp_path / "number.npy", 20)
-
-
-def test_a_chunk_of_rows_is_asked_for_once() -> None:
-    asked: list[int] = []
-
-    def load(block_info: Any = None) -> Array:
-        start, stop = block_info[None]["array-location"][0]
-        asked.append(start)
-        return X[start:stop]
-
-    rows = da.map_blocks(load, chunks=((20, 20, 10), (4,)), dtype=float, meta=np.empty((0, 0)))
-    dask.compute(*adapter.total_value_and_gradient(LOGISTIC, w, X=rows, y=cut(y, 20)))
-    assert sorted(asked) == [0, 20, 40]
 
 
 def test_an_optimizer_finds_the_same_on_a_cluster(client: Any) -> None:
@@ -294,43 +199,6 @@ def test_kernels_run_on_a_cluster(client: Any, name: str) -> None:
 
 
 REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
-    "no-sum": (
-        ValueError,
-        "total_value_and_gradient needs a sum over the rows of X, y; got norm.y - X.w.$",
-        lambda: adapter.total_value_and_gradient(
-            Oracle("norm(y - X*w)", "w", X=X[:1], y=y[:1]), w, X=cut(X, 7), y=cut(y, 7)
-        ),
-    ),
-    "no-data": (
-        TypeError,
-        "total_value_and_gradient needs the data as Dask arrays; got none",
-        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=X, y=y),
-    ),
-    "rows-in-pieces": (
-        ValueError,
-        r"needs X in chunks of whole rows; got chunks of shape \(7, 2\) in \(50, 4\)",
-        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7, 2), y=cut(y, 7)),
-    ),
-    "rows-that-are-missing": (
-        ValueError,
-        r"needs as many rows everywhere; got X \(50, 4\), y \(49,\)",
-        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=cut(y[1:], 7)),
-    ),
-    "data-with-a-batch": (
-        ValueError,
-        r"needs y with a row for each observation and no batch; got shape \(1, 50\)",
-        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=cut(y[None], 1)),
-    ),
-    "data-in-memory-beside-chunks": (
-        ValueError,
-        r"where n = 50 as in y; got \(0, 4\)",
-        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=y),
-    ),
-    "missing-constant": (
-        TypeError,
-        "logistic-loss-of-samples needs an array for y",
-        lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7)),
-    ),
     "missing-constant-of-a-batch": (
         TypeError,
         "quadratic-form needs an array for A",

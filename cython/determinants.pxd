@@ -29,6 +29,15 @@ cdef enum:
     LANES_BELOW = 96
 
 
+cdef extern from "lanes.h" nogil:
+    int closed_double_part "INLINED"(
+        int (*closed_part)(double, const batch *, const request *, int) noexcept nogil,
+        double like, const batch *b, const request *asked, int part) noexcept
+    int closed_float_part "INLINED"(
+        int (*closed_part)(float, const batch *, const request *, int) noexcept nogil,
+        float like, const batch *b, const request *asked, int part) noexcept
+
+
 cdef inline void factor_real(
     real like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
 ) noexcept nogil:
@@ -49,7 +58,10 @@ cdef inline void factor_closed(
         return
     for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
                        schedule="dynamic"):
-        status |= closed_part(like, &b, asked, part)
+        if real is double:
+            status |= closed_double_part(closed_part[double], like, &b, asked, part)
+        else:
+            status |= closed_float_part(closed_part[float], like, &b, asked, part)
     end(&b, status)
 
 

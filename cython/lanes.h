@@ -51,6 +51,22 @@ template <class V> using bits = typename traits<V>::bits;
 
 } // namespace matgrad
 
+/* ---- what the compiler decides badly --------------------------------------------------------- */
+
+/* Calls a function of this file with all that it calls inlined, down to what is called apart. The
+ * compiler counts what is rarely needed as well, and would leave the sizes of loops unknown. */
+#define INLINED(function, ...) matgrad::inlined<function>(__VA_ARGS__)
+#define APART(function, ...) matgrad::apart<function>(__VA_ARGS__)
+
+namespace matgrad {
+template <auto function, class... A> __attribute__((flatten)) static auto inlined(A... a) {
+    return function(a...);
+}
+template <auto function, class... A> __attribute__((noinline)) static auto apart(A... a) {
+    return function(a...);
+}
+} // namespace matgrad
+
 /* ---- constants, single lanes ---------------------------------------------------------------- */
 
 template <class V> static inline V broadcast(double value, V) {

@@ -16,6 +16,7 @@ from lanes cimport DOUBLES, FLOATS, VD, lane, width
 from pack cimport real
 from plain cimport FINE, OVERFLOWED, factor, size, times_two_to_the
 from results cimport group, request
+from threads cimport thread_count
 
 ctypedef float complex floatcomplex
 ctypedef double complex doublecomplex
@@ -116,7 +117,7 @@ cdef inline int large_part(
     cdef Py_ssize_t n = b.dimensions[1], start = part_start(b, part), stop = part_stop(b, part)
     cdef lane *memory = <lane *> part_memory(b)
     cdef double *careful = <double *> (memory + vectors)
-    cdef int status = FINE
+    cdef int status = FINE, threads = thread_count() if b.threads == 1 else 1
     cdef group g
     while start < stop:
         if fits_lanes(n, stop - start, like):
@@ -125,7 +126,7 @@ cdef inline int large_part(
             start += width(like)
         else:
             place_group(b, asked, start, stop, 1, &g)
-            status |= row_elimination(memory, careful, asked, &g)
+            status |= row_elimination(memory, careful, asked, &g, threads)
             start += 1
     return status
 

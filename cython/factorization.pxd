@@ -206,9 +206,9 @@ cdef inline Py_ssize_t rows_needed(Py_ssize_t n, lane like) noexcept nogil:
 
 
 cdef inline int row_elimination(
-    lane *memory, double *careful_memory, const request *asked, group *g
+    lane *memory, double *careful_memory, const request *asked, group *g, int threads
 ) noexcept nogil:
-    """A group of one matrix, with the same bits as in `elimination_group`."""
+    """A group of one matrix, with the same bits as in `elimination_group`, on so many threads."""
     cdef Py_ssize_t n = g.n, k, pitch = row_pitch(n, memory[0])
     cdef bint jordan = asked.gradient != GRADIENT_NONE
     cdef lane *a = memory
@@ -223,8 +223,8 @@ cdef inline int row_elimination(
     most = most_of(a, n * pitch)
     most = broadcast(greatest_element(&most), most)
     exponent, mantissa = zero, broadcast(
-        eliminate_rows(a, n, pitch, True, pivots, origin, work) if jordan else
-        eliminate_rows(a, n, pitch, False, pivots, origin, work), zero)
+        eliminate_rows(a, n, pitch, True, pivots, origin, work, threads) if jordan else
+        eliminate_rows(a, n, pitch, False, pivots, origin, work, threads), zero)
     last = pivots[n - 1]
     apart = far_apart(pivots, n, most)
     strange = either(apart, unusual(pivots, n, jordan))

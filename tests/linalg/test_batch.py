@@ -133,6 +133,19 @@ def test_the_number_of_threads_changes_no_bit(
         assert_same_bits(results(kernel, *arguments), expected)
 
 
+@pytest.mark.parametrize("name", ["det", "inv", "det_and_gradient"])
+def test_the_threads_inside_one_large_matrix_change_no_bit(
+    kernels: ModuleType, name: str, threads: Callable[[int], None]
+) -> None:
+    X = np.random.default_rng(7).normal(size=(613, 613)) / 10
+    kernel = getattr(kernels, name)
+    threads(1)
+    expected = results(kernel, X)
+    for count in (2, 3):
+        threads(count)
+        assert_same_bits(results(kernel, X), expected)
+
+
 def test_flags_of_worker_threads_reach_the_caller(
     kernels: ModuleType, threads: Callable[[int], None]
 ) -> None:

@@ -1,7 +1,9 @@
 """The examples of the documentation: each runs, in silence but for what it prints."""
 
 import ast
+import re
 import runpy
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,14 +25,26 @@ def imports(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_runs_and_says_what_it_found(
-    name: str, capsys: pytest.CaptureFixture[str]
+def test_an_example_agrees_with_other_libraries_says_so_and_draws_its_plot(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path = FOLDER / f"{name}.py"
+    path, plot = FOLDER / f"{name}.py", tmp_path / "plot.svg"
     for library in imports(path):
         pytest.importorskip(library)
-    runpy.run_path(str(path), run_name="__main__")
+    draws = "[PLOT.svg]" in path.read_text(encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [str(path), *([str(plot)] if draws else [])])
+    runpy.run_path(str(path), run_name="__main__")  # raises an error if it does not agree
     assert capsys.readouterr().out
+    assert plot.exists() == draws
+    assert path.with_suffix(".svg").exists() == draws
+
+
+def test_every_example_stands_in_the_list() -> None:
+    listed = re.findall(r"\]\((\w+)\.py\)", (FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert sorted(listed) == EXAMPLES
 
 
 @pytest.mark.parametrize("way", ["by_loop", "by_dask"])

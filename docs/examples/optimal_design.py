@@ -54,7 +54,7 @@ def quadratic(points: Array) -> Array:
 
 
 def design(oracle: Oracle, count: int, tolerance: float = 1e-6) -> Array:
-    """Return optimal weights by the multiplicative algorithm; candidates that cannot count leave."""
+    """Return optimal weights by the multiplicative algorithm, which drops what cannot count."""
     weights = np.full(count, 1 / count)
     while True:
         variances = oracle.gradient(weights)

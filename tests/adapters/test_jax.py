@@ -97,6 +97,11 @@ def test_an_oracle_can_be_differentiated_twice_in_both_modes_and_under_vmap(name
         np.testing.assert_allclose(hessians[1], jax.jacrev(inner(f))(pair[1]), rtol=1e-9, atol=1e-9)
 
 
+def test_a_batch_of_no_problems_has_no_values() -> None:
+    oracle, x = ORACLES["matrix"]
+    assert adapter.function(oracle)(jnp.zeros((0, *x.shape))).shape == (0,)
+
+
 def test_residuals_can_be_differentiated_once_in_both_modes() -> None:
     oracle, x = frameworks.residuals()
     f, point = adapter.function(oracle), jnp.asarray(x)

@@ -347,6 +347,13 @@ def test_a_matrix_has_a_vec_form(text: str, wrt: str, vec: str) -> None:
     assert [K.name for K, _ in derivation.commutations] == (["K"] if "K" in vec else [])
 
 
+def test_a_jacobian_tells_its_commutation_matrices() -> None:
+    derivation = derive("vec((x*a' + b*x')')", "x")
+    ((K, (m, n)),) = derivation.commutations
+    assert K.name in derivation.result.variables
+    assert (str(m), str(n)) == ("n", "n")
+
+
 @pytest.mark.parametrize("text", ["A*X*B", "X'", "X'*X", "X*C*X", "exp(X) .* X", "X*x"])
 def test_a_differential_is_evaluated_in_every_layout(text: str) -> None:
     rng = np.random.default_rng(9)

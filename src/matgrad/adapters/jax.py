@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from matgrad.adapters import rules
-from matgrad.adapters.oracles import own_batch, parts_of
+from matgrad.adapters.oracles import flat, parts_of
 from matgrad.adapters.requirement import required
 from matgrad.adapters.rules import ByGradients, Differentiable, Functions
 
@@ -108,7 +108,7 @@ def function(oracle: "Oracle") -> Callable[[Array], Array]:
 
     def value(x: Array) -> Array:
         x = jnp.asarray(x)
-        return _call(parts.value, x.reshape(*own_batch(oracle, x.shape), -1), of=of)[0]
+        return _call(parts.value, x.reshape(flat(oracle, x.shape)), of=of)[0]
 
     return value
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -38,9 +39,10 @@ def parts_of(oracle: "Oracle") -> Parts:
     return Parts(*parts, _hessian(oracle))
 
 
-def own_batch(oracle: "Oracle", shape: Lengths) -> Lengths:
-    """Return the batch axes of an x, without those of the oracle's constants."""
-    return shape[: len(shape) - len(oracle.axes(shape)[1])]
+def flat(oracle: "Oracle", shape: Lengths) -> Lengths:
+    """Return the shape of an x with flat vectors behind its batch."""
+    _, core = oracle.axes(shape)
+    return (*shape[: len(shape) - len(core)], prod(core))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from matgrad.adapters import rules
-from matgrad.adapters.oracles import own_batch, parts_of
+from matgrad.adapters.oracles import flat, parts_of
 from matgrad.adapters.requirement import required
 from matgrad.adapters.rules import Differentiable, Functions
 from matgrad.adapters.signature import Lengths
@@ -102,7 +102,7 @@ def function(oracle: "Oracle") -> Callable[[Tensor], Tensor]:
     call = _differentiable(parts.value, of)
 
     def value(x: Tensor) -> Tensor:
-        return call(x.reshape(*own_batch(oracle, tuple(x.shape)), -1))[0]
+        return call(x.reshape(flat(oracle, tuple(x.shape))))[0]
 
     return value
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Outcome: TypeAlias = Literal["gradient", "jacobian", "hessian", "differential", "bilinear"]
 Layout: TypeAlias = Literal["denominator", "numerator"]
+Commutations: TypeAlias = tuple[tuple["Variable", tuple["Dimension", "Dimension"]], ...]
 
 
 class Written(Protocol):
@@ -100,8 +101,10 @@ class Derivation:
         How the result is arranged.
     vec : Expression or None
         For a differential by one variable, V in d vec(F) = V d vec(X), columns stacked; None where
-        the language has none. `commutations` says which variables in it are commutation matrices,
-        and of what sizes: see `matgrad.layout.commutation_matrix`.
+        the language has none.
+    commutations : tuple of (Variable, (Dimension, Dimension))
+        Which variables in `vec`, or in a Jacobian, are commutation matrices, and of what sizes: see
+        `matgrad.layout.commutation_matrix`.
     """
 
     value: Expression
@@ -112,7 +115,7 @@ class Derivation:
     conditions: tuple[Condition, ...]
     layout: Layout
     vec: Expression | None = None
-    commutations: tuple[tuple[Variable, tuple[Dimension, Dimension]], ...] = ()
+    commutations: Commutations = ()
 
     def evaluate(self, *, layout: "Conversion" = "tensor", **arrays: "ArrayLike") -> "NDArray[Any]":
         """Return the derivative of a differential as numbers, in a layout.

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from matgrad.calculus.canonical import weights
 from matgrad.calculus.derivation import (
+    Commutations,
     Condition,
     Derivation,
     NotDifferentiableError,
@@ -60,6 +61,7 @@ class _Reading:
         }
         self.rules = Differentials(self.increments, problem.shapes)
         self.settled = problem.shapes.settled
+        self.commutations: Commutations = ()
 
     def first(self) -> Derivation:
         """Return the first derivative, of the kind that the function and the variable make."""
@@ -92,8 +94,7 @@ class _Reading:
             {K: (m * n, m * n) for K, (m, n) in jacobians.commutations.items()}
         )
         vec = shapes.settled(simplify(found, None, shapes))
-        used = [(K, size) for K, size in jacobians.commutations.items() if K.name in vec.variables]
-        return replace(derivation, vec=vec, commutations=tuple(used))
+        return replace(derivation, vec=vec, commutations=_used(jacobians, vec))
 
     def kind_and_model(self) -> tuple[Outcome, Expression | None]:
         """Return the kind of the first derivative, and what has its shape."""
@@ -171,7 +172,9 @@ class _Reading:
         rules = Differentials({self.problem.variable: self.dX}, shapes)
         if not rules.varies(value):
             return zeros
-        J = simplify(Jacobians(self.dX, shapes).of(rules.of(value)), zeros, shapes)
+        jacobians = Jacobians(self.dX, shapes)
+        J = simplify(jacobians.of(rules.of(value)), zeros, shapes)
+        self.commutations = _used(jacobians, J)
         self.rules.conditions += rules.conditions
         steps.append(Step("df = J dx", self.settled(Product.of(J, self.dX))))
         return J
@@ -191,7 +194,15 @@ class _Reading:
             tuple(steps),
             unique(conditions),
             "numerator" if kind == "jacobian" else "denominator",
+            commutations=self.commutations,
         )
+
+
+def _used(jacobians: Jacobians, result: Expression) -> Commutations:
+    """Return the commutation matrices that are still in a simplified result."""
+    return tuple(
+        (K, size) for K, size in jacobians.commutations.items() if K.name in result.variables
+    )
 
 
 def _canonical(G: Expression, dX: Variable, shapes: Shapes) -> Expression:

@@ -2,20 +2,21 @@
 
 Layout: a[i*pitch + v] is vector v of row i, padded with zeros; single entries by `element`.
 Columns are taken in panels of PANEL, these in blocks of a vector (8 columns at least). A block
-is eliminated column by column and then applied to the rest of its panel, a panel to the rest of
-the matrix: the pivot rows, brought up to date and packed two vectors wide, stay in L1 while
-four rows of the matrix at a time pass through registers (8 accumulators: 6 loads for 8
-multiply-adds), STRIP rows for all columns, so that few pages are in use. A large matrix that is
-alone has its strips shared among threads. Factors are kept negated, so that they are broadcast
-by the load itself: negating them in the inner loop took half of its time.
+is taken out and laid along vectors, eliminated column by column, and then applied to the rest of
+its panel, a panel to the rest of the matrix: the pivot rows, brought up to date and packed two
+vectors wide, stay in L1 while four rows of the matrix at a time pass through registers (8
+accumulators: 6 loads for 8 multiply-adds), STRIP rows for all columns, so that few pages are in
+use. A large matrix that is alone has its strips shared among threads. Factors are kept negated,
+so that they are broadcast by the load itself: negating them in the inner loop took half of its
+time.
 
 Rows are swapped, `origin` remembers where they came from, and a tie goes to the row that came
 first: every entry takes the same operations in the same order as on lanes, and so has the same
 bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a
 group of lanes leaves the L2 cache, and for batches too small to fill the lanes. Rejected: LAPACK
 through SciPy (an optional dependency, other bits than on lanes, and no adjugate), tiles of 6 x 2
-and prefetching the next one (no gain), panels of 64 (0.8 of the time at n = 2000, but 1.3 times
-at n = 128).
+and prefetching the next one (no gain), blocks eliminated where they are in the matrix (det took
+1.25 times the time at n = 256), panels of 64 (0.8 of the time at n = 2000, but 1.3 times at 128).
 """
 
 from libc.math cimport fabs
@@ -23,9 +24,10 @@ from libc.math cimport fabs
 from cython.parallel cimport prange
 
 from lanes cimport (
-    broadcast, complement, element, equal, lane, mask_bits, maximum, multiply_add, set_element,
-    subtract_product, width, zero_where,
+    absolute, broadcast, element, equal, lane, load_transposed, mark, mask_bits, maximum,
+    multiply_add, select, set_element, store_transposed, subtract_product, width, zero_where,
 )
+from pack cimport MOST_LANES
 
 cdef enum:
     PANEL = 32
@@ -38,10 +40,14 @@ cdef inline Py_ssize_t row_pitch(Py_ssize_t n, lane like) noexcept nogil:
     return (n + width(like) - 1) // width(like) + 2 | 1
 
 
+cdef inline Py_ssize_t block_columns(lane like) noexcept nogil:
+    return max(8, width(like))
+
+
 cdef inline Py_ssize_t rows_workspace(Py_ssize_t n, lane like) noexcept nogil:
     """Vectors that `eliminate_rows` and `finish_rows` need beside the matrix."""
     return ((n * PANEL + PANEL * PANEL) // width(like) + 2 + (PANEL + 1) * (row_pitch(n, like) + 2)
-            + row_pitch(n, like))
+            + 2 * block_columns(like) * row_pitch(n, like))
 
 
 cdef inline double eliminate_rows(
@@ -51,26 +57,19 @@ cdef inline double eliminate_rows(
     """Eliminate n - 1 columns; pivots[k] in every lane, and the sign of the permutation."""
     cdef lane *factors = work
     cdef lane *packed = factors + (n * PANEL + PANEL * PANEL) // width(a[0]) + 2
-    cdef lane *sizes = packed + (PANEL + 1) * (pitch + 2)
-    cdef Py_ssize_t start, stop, first, last, panel, block, k, columns = max(8, width(a[0]))
+    cdef lane *taken = packed + (PANEL + 1) * (pitch + 2)
+    cdef Py_ssize_t start, stop, first, last, panel, block, k, columns = block_columns(a[0])
     cdef double sign = 1.0
     for k in range(n):
         origin[k] = <int> k
-    for k in range(pitch):
-        sizes[k] = broadcast(-1.0, a[0])
     for panel in range((n + PANEL - 2) // PANEL):
         start = panel * PANEL
         stop = min(start + PANEL, n - 1)
         for block in range((stop - start + columns - 1) // columns):
             first = start + block * columns
             last = min(first + columns, stop)
-            for k in range(first, last):
-                if k == first:
-                    measure_column(a, n, pitch, k, sizes)
-                sign *= bring_up_pivot(a, n, pitch, k, k - start, factors, origin, sizes)
-                pivots[k] = broadcast(element(a, k * pitch * width(a[0]) + k), a[0])
-                eliminate_column(a, n, pitch, jordan, k, start, first, last, pivots[k], factors,
-                                 packed, sizes)
+            sign *= eliminate_block(a, n, pitch, jordan, start, first, last, pivots, origin,
+                                    factors, taken)
             if jordan:
                 apply_ranks(a, n, pitch, jordan, start, first, last, start, first, factors, packed,
                             1)
@@ -100,51 +99,100 @@ cdef inline void finish_rows(
     set_element(u, m, element(&border, 0))
 
 
-# ---- a column ----------------------------------------------------------------------------------
+# ---- a block ------------------------------------------------------------------------------------
 
-cdef inline void measure_column(
-    const lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t k, lane *sizes
+cdef inline double eliminate_block(
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t start, Py_ssize_t first,
+    Py_ssize_t last, lane *pivots, int *origin, lane *factors, lane *taken
 ) noexcept nogil:
-    """sizes[i] = |entry (i, k)| from row k on; the rest of a block is measured as it comes."""
-    cdef Py_ssize_t W = width(a[0]), i
-    for i in range(k, n):
-        set_element(sizes, i, fabs(element(a, i * pitch * W + k)))
+    """Columns first to last: taken out and laid along vectors, eliminated, their factors noted.
+
+    Gauss never reads them again, and does not care what becomes of rows that are done."""
+    cdef Py_ssize_t W = width(a[0]), item = <Py_ssize_t> sizeof(a[0]) // W
+    cdef Py_ssize_t height = (n + W - 1) // W, top = 0 if jordan else first // W
+    cdef Py_ssize_t squares = (last - first + W - 1) // W, c, k
+    cdef lane *noted = taken + block_columns(a[0]) * height
+    cdef double sign = 1.0
+    move_columns(<char *> (a + first // W), pitch * W * item, n, top, taken, height, squares,
+                 True)
+    for c in range(last - first):
+        k = first + c
+        sign *= bring_up_pivot(a, n, pitch, c, k, factors, origin, taken, height)
+        pivots[k] = broadcast(element(taken + c * height, k), a[0])
+        note_lower(jordan, c, k, first - start, factors, n, noted, height)
+        eliminate_column(n, jordan, c, k, last - first, pivots[k], taken, noted, height)
+    move_columns(<char *> factors + (first - start) * item, PANEL * item, n, top, noted, height,
+                 squares, False)
+    if jordan:
+        move_columns(<char *> (a + first // W), pitch * W * item, n, top, taken, height,
+                     squares, False)
+    return sign
+
+
+cdef inline void move_columns(
+    char *rows, Py_ssize_t step, Py_ssize_t n, Py_ssize_t top, lane *columns, Py_ssize_t height,
+    Py_ssize_t squares, bint take
+) noexcept nogil:
+    """The columns of a block from rows `step` bytes apart, or to them, from vector `top` on, in
+    squares that lie side by side in the rows."""
+    cdef char *places[MOST_LANES]
+    cdef lane square[MOST_LANES]
+    cdef Py_ssize_t W = width(columns[0]), group, c, w, i
+    for group in range(top, height):
+        for w in range(W):
+            places[w] = rows + min(group * W + w, n - 1) * step
+        for i in range(squares):
+            if take:
+                load_transposed(<const char **> places, i * sizeof(square[0]), &square[0])
+                for c in range(W):
+                    columns[(i * W + c) * height + group] = square[c]
+            else:
+                for c in range(W):
+                    square[c] = columns[(i * W + c) * height + group]
+                store_transposed(places, i * sizeof(square[0]), <int> min(W, n - group * W),
+                                 &square[0])
 
 
 cdef inline double bring_up_pivot(
-    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t k, Py_ssize_t t, lane *factors, int *origin,
-    lane *sizes
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t c, Py_ssize_t k, lane *factors, int *origin,
+    lane *taken, Py_ssize_t height
 ) noexcept nogil:
     """Swap the row with the largest |entry| in column k into row k; -1 if that swaps two rows."""
-    cdef Py_ssize_t W = width(a[0]), p = largest(sizes, n, k, origin)
-    set_element(sizes, p, element(sizes, k))
-    set_element(sizes, k, -1.0)
+    cdef Py_ssize_t W = width(a[0]), p = largest(taken + c * height, n, k, origin), j
+    cdef double entry
     if p == k:
         return 1.0
     swap_vectors(a + k * pitch, a + p * pitch, pitch)
     swap_vectors(factors + k * PANEL // W, factors + p * PANEL // W, PANEL // W)
+    for j in range(2 * block_columns(a[0])):    # what is taken, and the factors noted so far
+        entry = element(taken + j * height, k)
+        set_element(taken + j * height, k, element(taken + j * height, p))
+        set_element(taken + j * height, p, entry)
     origin[k], origin[p] = origin[p], origin[k]
     return -1.0
 
 
 cdef inline Py_ssize_t largest(
-    const lane *sizes, Py_ssize_t n, Py_ssize_t k, const int *origin
+    const lane *column, Py_ssize_t n, Py_ssize_t k, const int *origin
 ) noexcept nogil:
     """The row from k on that is largest, of several the one that came first; k if all are NaN."""
-    cdef lane best = broadcast(-1.0, sizes[0])
-    cdef Py_ssize_t W = width(best), v, w, p = k
+    cdef lane head = absolute(column[k // width(column[0])]), best
+    cdef Py_ssize_t W = width(head), v, w, p = k
     cdef double most = -1.0
     cdef bint found = False
-    for v in range(k // W, (n + W - 1) // W):
-        best = maximum(sizes[v], best)
+    for w in range(k % W):
+        set_element(&head, w, -1.0)
+    best = maximum(head, broadcast(-1.0, head))
+    for v in range(k // W + 1, (n + W - 1) // W):
+        best = maximum(absolute(column[v]), best)
     for w in range(W):
         most = max(most, element(&best, w))
     best = broadcast(most, best)
     for v in range(k // W if most >= 0 else n, (n + W - 1) // W):
-        if not mask_bits(equal(sizes[v], best)):
+        if not mask_bits(equal(absolute(column[v]), best)):
             continue
-        for w in range(v * W, v * W + W):
-            if element(sizes, w) == most and (not found or origin[w] < origin[p]):
+        for w in range(max(k, v * W), min(n, v * W + W)):
+            if fabs(element(column, w)) == most and (not found or origin[w] < origin[p]):
                 p, found = w, True
     return p
 
@@ -155,72 +203,53 @@ cdef inline void swap_vectors(lane *x, lane *y, Py_ssize_t count) noexcept nogil
         x[v], y[v] = y[v], x[v]
 
 
+cdef inline void note_lower(
+    bint jordan, Py_ssize_t c, Py_ssize_t k, Py_ssize_t t0, lane *factors, Py_ssize_t n,
+    lane *noted, Py_ssize_t height
+) noexcept nogil:
+    """What the pivot's row takes of the pivots before it; with Gauss-Jordan that is then done."""
+    cdef Py_ssize_t W = width(factors[0]), s, v
+    cdef lane *row = factors + k * PANEL // W
+    cdef lane *lower = factors + (n + t0 + c) * PANEL // W
+    for v in range(t0 // W):
+        lower[v] = row[v]
+        if jordan:
+            row[v] = broadcast(-0.0, row[v])  # what is subtracted is then no change
+    for s in range(c):
+        set_element(lower, t0 + s, element(noted + s * height, k))
+        if jordan:
+            set_element(noted + s * height, k, -0.0)
+
+
 cdef inline void eliminate_column(
-    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t k, Py_ssize_t start,
-    Py_ssize_t first, Py_ssize_t last, lane pivot, lane *factors, lane *row, lane *sizes
+    Py_ssize_t n, bint jordan, Py_ssize_t c, Py_ssize_t k, Py_ssize_t depth, lane pivot,
+    lane *taken, lane *noted, Py_ssize_t height
 ) noexcept nogil:
-    """Apply pivot k to the columns of its block, first to last, and note the factors."""
-    cdef Py_ssize_t W = width(a[0]), v0 = first // W, count = (last - first + W - 1) // W
-    cdef Py_ssize_t t = k - start, s, v
-    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot)
+    """Subtract multiples of the pivot's row; with Gauss-Jordan from all rows, where column c and
+    the pivot's row, lane `mine` of a vector, start anew."""
+    cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot), mine = zero, x
     cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot)
-    cdef lane *lower = factors + n * PANEL // W
-    cdef lane *hole = row + count
-    for s in range(t):
-        set_element(lower, t * PANEL + s, element(factors, k * PANEL + s))
-        if jordan:
-            set_element(factors, k * PANEL + s, -0.0)  # what is subtracted is then no change
-    for v in range(count):
-        row[v] = columns_between(a[k * pitch + v0 + v], (v0 + v) * W, first, last)
-        hole[v] = zero
-        if jordan:
-            a[k * pitch + v0 + v] = columns_between(
-                a[k * pitch + v0 + v], (v0 + v) * W, last, first)
+    cdef lane u[MOST_LANES]
+    cdef lane *column = taken + c * height
+    cdef lane *factor = noted + c * height
+    cdef Py_ssize_t middle = k // width(pivot), top = 0 if jordan else middle, j, v
+    for j in range(depth):
+        u[j] = broadcast(element(taken + j * height, k), pivot)
+    for v in range(top, height):
+        factor[v] = -column[v] * reciprocal
     if jordan:
-        set_element(row, k - first, 1.0)
-        set_element(hole, k - first, 1.0)
-    for v in range(count):
-        hole[v] = complement(equal(hole[v], zero))
-    if count == 1:
-        eliminate_block(a + v0, n, pitch, jordan, k, k - first, t, 1, reciprocal, factors, row,
-                        sizes)
-    elif count == 2:
-        eliminate_block(a + v0, n, pitch, jordan, k, k - first, t, 2, reciprocal, factors, row,
-                        sizes)
-    else:
-        eliminate_block(a + v0, n, pitch, jordan, k, k - first, t, count, reciprocal, factors, row,
-                        sizes)
-
-
-cdef inline void eliminate_block(
-    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t k, Py_ssize_t column,
-    Py_ssize_t t, Py_ssize_t count, lane reciprocal, lane *factors, const lane *row, lane *sizes
-) noexcept nogil:
-    """All rows below the pivot, with Gauss-Jordan those above and its own, too; row: the pivot's,
-    and behind it the mask of what starts anew. Compiled for each count of vectors."""
-    cdef Py_ssize_t W = width(a[0]), i
-    cdef Py_ssize_t following = min(column + 1, count * W - 1)
-    cdef double inverse = element(&reciprocal, 0)
-    for i in range(k if jordan else 0):
-        eliminate_entry(a + i * pitch, jordan, -element(a, i * pitch * W + column) * inverse,
-                        count, factors, i * PANEL + t, row)
-    if jordan:
-        eliminate_entry(a + k * pitch, jordan, inverse, count, factors, k * PANEL + t, row)
-    for i in range(k + 1, n):
-        eliminate_entry(a + i * pitch, jordan, -element(a, i * pitch * W + column) * inverse,
-                        count, factors, i * PANEL + t, row)
-        set_element(sizes, i, fabs(element(a, i * pitch * W + following)))
-
-
-cdef inline void eliminate_entry(
-    lane *b, bint jordan, double factor, Py_ssize_t count, lane *factors, Py_ssize_t f,
-    const lane *row
-) noexcept nogil:
-    cdef lane m = broadcast(factor, b[0])
-    cdef Py_ssize_t v
-    set_element(factors, f, factor)
-    for v in range(count):
-        b[v] = multiply_add(m, row[v], zero_where(row[count + v], b[v]) if jordan else b[v])
+        mark(&mine, k % width(pivot))
+        factor[middle] = select(mine, reciprocal, factor[middle])
+        for v in range(height):
+            column[v] = factor[v] + zero
+    for j in range(0 if jordan else c + 1, depth):
+        if j == c:
+            continue
+        x = zero_where(mine, taken[j * height + middle]) if jordan else zero
+        for v in range(top, height):
+            taken[j * height + v] = multiply_add(factor[v], u[j], taken[j * height + v])
+        if jordan:
+            taken[j * height + middle] = multiply_add(factor[middle], u[j], x)
 
 
 cdef inline lane columns_between(

@@ -83,6 +83,27 @@ def test_function_that_changes_its_input_is_caught(vectorized: Any) -> None:
     np.testing.assert_array_equal(given, X)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x[-1, 0].__setitem__(-1, 0.25),  # where the last row has moved
+        lambda x: x[-1, 0].__setitem__(0, 0.25),  # where it has not
+        lambda x: x.__setitem__(slice(None), x[::-1].copy()),
+    ],
+    ids=["moved", "unmoved", "order"],
+)
+@pytest.mark.parametrize("method", ["2-point", "3-point", "adaptive"])
+def test_a_function_that_changes_only_what_has_moved_is_caught(change: Any, method: Any) -> None:
+    def f(x: Any) -> Any:
+        values = (x**2).sum(axis=-1)
+        if len(x) > 1:
+            change(x)
+        return values
+
+    with pytest.raises(EvaluationError, match="f changed its input, at"):
+        matgrad.jacobian(f, np.arange(1.0, 7.0).reshape(2, 3), ndim=1, method=method)
+
+
 def test_tuples_and_objects_are_not_arrays() -> None:
     with pytest.raises(EvaluationError, match="a tuple of 2 where one array is needed"):
         matgrad.jacobian(np.linalg.slogdet, np.eye(2), ndim=2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matgrad.differences.moves import Moves, Pattern
-from matgrad.differences.points import Array, Points
+from matgrad.differences.points import Array, Points, Stack
 from matgrad.differences.steps import Room
 
 
@@ -28,7 +28,7 @@ class Block:
     owner: Array  # index within the block
     pairs: tuple[Array, Array, Array] | None  # row of the stack, output, move in the block
 
-    def displaced(self, offset: Array) -> tuple[Array, Array]:
+    def displaced(self, offset: Array) -> tuple[Stack, Array]:
         """Move x by an offset (moves, points); return the stack and what the moves really moved.
 
         The two differ by rounding and by the bounds, which clip.
@@ -43,7 +43,8 @@ class Block:
         stack = np.repeat(x[np.newaxis], self.size, axis=0).astype(goal.dtype, copy=False)
         stack[self.rows, :, self.entries] = goal
         wide = np.result_type(goal.dtype, np.float64)
-        return stack, (goal.astype(wide) - start)[self.first]
+        distance = (goal.astype(wide) - start)[self.first]
+        return Stack(stack, x, (self.rows, self.entries), goal), distance
 
     def nearest_bounds(self) -> tuple[Array, Array]:
         """Return how far each move may go down and up, (moves, points) each."""

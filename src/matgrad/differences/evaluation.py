@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from matgrad.differences.points import Array, Points
+from matgrad.differences.points import Array, Points, Stack
 from matgrad.differences.workers import Pool
 
 Function = Callable[[Any], Any]
@@ -33,22 +33,37 @@ class Failure:
 
 @dataclass(frozen=True)
 class StackCall:
-    """One call of a function for a whole stack; `exploring` it may leave its domain in silence."""
+    """One call of a function for a whole stack; `exploring` it may leave its domain in silence.
+
+    ``moved`` is the stack, where it can tell by itself that it has not been written to.
+    """
 
     f: Function
     exploring: bool
+    moved: Stack | None = None
 
     def __call__(self, stack: Array) -> Array | Failure:
         """Return the values on the stack, or why there are none."""
-        given = stack.copy()
+        guard = self.moved or _Copied(stack, stack.copy())
         try:
             with np.errstate(all="ignore") if self.exploring else nullcontext():
                 values = self.f(stack)
         except Exception as error:
             return Failure(f"raised {type(error).__name__}: {error}", error=error)
-        if not np.array_equal(stack, given):
+        if not guard.is_unchanged():
             return Failure("changed its input")
         return _numbers(values)
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """An array that a function gets, and what it was."""
+
+    array: Array
+    given: Array
+
+    def is_unchanged(self) -> bool:
+        return np.array_equal(self.array, self.given)
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,10 @@ def _rows(values: dict[int, Array], size: int) -> Array | Failure:
             return Failure(f"returned shape {value.shape}, elsewhere {shape}", row)
         rows[row] = value
     return rows
+
+
+def _points(stack: Array | Stack) -> Array:
+    return stack.points if isinstance(stack, Stack) else stack
 
 
 def _numbers(values: object) -> Array | Failure:
@@ -127,9 +146,9 @@ class Evaluation:
         """The shape of the value at one point."""
         return self._values or ()
 
-    def __call__(self, stack: Array) -> Array:
+    def __call__(self, stack: Array | Stack) -> Array:
         """Return the values (k, points, outputs) on a stack (k, points, entries), all finite."""
-        values = self._raw(stack, exploring=False)
+        stack, values = _points(stack), self._raw(stack, exploring=False)
         if isinstance(values, Failure):
             raise self._error(stack, values) from values.error
         bad = ~np.isfinite(values)
@@ -141,20 +160,21 @@ class Evaluation:
             )
         return values
 
-    def explore(self, stack: Array) -> Array:
+    def explore(self, stack: Array | Stack) -> Array:
         """Return the values on a stack that may reach outside the domain of f: NaN is there.
 
         A function of stacks that raises is NaN on all of the stack; what it returns, where it
         does, must be right.
         """
-        values = self._raw(stack, exploring=True)
+        stack, values = _points(stack), self._raw(stack, exploring=True)
         if not isinstance(values, Failure):
             return np.where(np.isfinite(values), values, np.nan)
         if values.error is None:
             raise self._error(stack, values)
         return np.full((len(stack), *self.base.shape), np.nan, dtype=self.base.dtype)
 
-    def _raw(self, stack: Array, *, exploring: bool) -> Array | Failure:
+    def _raw(self, given: Array | Stack, *, exploring: bool) -> Array | Failure:
+        stack = _points(given)
         self.count += len(stack)
         if self._vectorized:
             shaped, lead = self.points.stacked(stack), (len(stack), *self.points.batch)
@@ -162,7 +182,10 @@ class Evaluation:
             lead = (len(stack) * self.points.size,)
             shaped = stack.reshape(*lead, *self.points.shape)
         tasks = np.array_split(shaped, max(1, min(self._pool.tasks, len(shaped))))
-        call = (StackCall if self._vectorized else PointCalls)(self._f, exploring)
+        call: StackCall | PointCalls = PointCalls(self._f, exploring)
+        if self._vectorized:
+            moved = given if isinstance(given, Stack) and len(tasks) == 1 else None
+            call = StackCall(self._f, exploring, moved)
         done, first = list[Array](), 0
         for task, result in zip(tasks, self._pool.map(call, tasks), strict=True):
             if isinstance(result, Failure):

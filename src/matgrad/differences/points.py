@@ -73,6 +73,24 @@ class Points:
             raise ValueError(f"{caller} needs finite points; got {self.name(int(bad.argmax()))}")
 
 
+@dataclass(frozen=True)
+class Stack:
+    """Copies of all points, in which some entries have moved."""
+
+    points: Array  # (k, points, entries)
+    x: Array  # (points, entries), what the others still are
+    places: tuple[Array, Array]  # rows of the stack, and entries in them, that have moved
+    goal: Array  # (places, points), where to
+
+    def is_unchanged(self) -> bool:
+        """Return whether nobody has written to it: cheaper than a copy to compare with."""
+        rows, entries = self.places
+        moved = np.count_nonzero(self.goal != self.x[:, entries].T)
+        return np.array_equal(self.points[rows, :, entries], self.goal) and (
+            np.count_nonzero(self.points != self.x) == moved
+        )
+
+
 def _real(array: Array, caller: str) -> Array:
     if array.dtype.kind in "biu":
         return array.astype(float)

@@ -93,13 +93,14 @@ def function(oracle: "Oracle") -> Callable[[Tensor], Tensor]:
     tensor([4., 6.], dtype=torch.float64)
     """
     parts = parts_of(oracle)
-    derivative, product = _differentiable(parts.derivative), _differentiable(parts.product)
-    of = replace(
+    of: Functions = replace(
         _FUNCTIONS,
         derivative=lambda x: derivative(x)[-1],
         hessian_product=lambda x, p: product(x, p)[0],
     )
-    call = _differentiable(parts.value, of)
+    call: Call = _differentiable(parts.value, of)
+    derivative: Call = _differentiable(parts.derivative, of)
+    product: Call = _differentiable(parts.product, of)
 
     def value(x: Tensor) -> Tensor:
         return call(x.reshape(flat(oracle, tuple(x.shape))))[0]

@@ -4,6 +4,7 @@ import ast
 import re
 import runpy
 import sys
+import tomllib
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "docs" / "examples"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "examples"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
@@ -25,7 +27,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_agrees_with_other_libraries_says_so_and_draws_its_plot(
+def test_an_example_agrees_says_so_and_draws_its_plot(
     name: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -40,6 +42,19 @@ def test_an_example_agrees_with_other_libraries_says_so_and_draws_its_plot(
     assert capsys.readouterr().out
     assert plot.exists() == draws
     assert path.with_suffix(".svg").exists() == draws
+
+
+def test_the_extra_has_the_libraries_that_the_examples_import() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [*project["dependencies"], "matgrad[examples]"]
+    for each in needed:  # grows by what other extras it names
+        if each.startswith("matgrad["):
+            for extra in each[len("matgrad[") : -1].split(","):
+                needed += project["optional-dependencies"][extra]
+    listed = {re.split(r"[^\w-]", each)[0] for each in needed} - {"matgrad"}
+    imported = {each.split(".")[0] for name in EXAMPLES for each in imports(FOLDER / f"{name}.py")}
+    others = imported - sys.stdlib_module_names - {"matgrad"}
+    assert {{"sklearn": "scikit-learn"}.get(each, each) for each in others} == listed
 
 
 def test_every_example_stands_in_the_list() -> None:

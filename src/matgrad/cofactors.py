@@ -34,7 +34,7 @@ def hessian_product(X: ArrayLike, E: ArrayLike) -> Array:
     Notes
     -----
     A singular value decomposition of each X, O(n³). The error is relative to the n - 2 largest
-    singular values' product, not to each entry.
+    singular values' product, not to each entry; where such a product overflows there may be NaN.
 
     Examples
     --------

@@ -4,6 +4,10 @@ They run under `jit` and `vmap`, and have derivatives of every order, forward an
 `det` are right at singular matrices, where JAX's own are not, and end with the second, those of
 `adjugate` with the first. Whoever wants float64 has to say so to JAX (``jax_enable_x64``).
 
+The formulas, their sources and what they promise stand in `matgrad.linalg`. Refused are shapes that
+do not fit (ValueError), arrays of other dtypes than float32, float64 and integers (TypeError), and
+derivatives that there are not (NotImplementedError).
+
 >>> import jax
 >>> from matgrad.adapters.jax import det
 >>> jax.jit(jax.grad(det))(jax.numpy.array([[1.0, 2.0], [2.0, 4.0]]))

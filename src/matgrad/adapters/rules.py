@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from matgrad import linalg
-from matgrad.adapters.signature import Fit, Lengths, Signature
+from matgrad.adapters.signature import Fit, Signature
 from matgrad.cofactors import hessian_product
 
 Tensor: TypeAlias = Any
@@ -51,7 +51,7 @@ class Differentiable:
     name: str
     function: Callable[..., Any]
     fit: Callable[..., Fit]
-    rule: "Rule"
+    rule: Rule
     with_gradient: "Differentiable | None" = None
 
 
@@ -159,15 +159,6 @@ def _kernel(name: str, rule: Rule, with_gradient: Differentiable | None = None) 
     return Differentiable(name, kernel, Signature(name, kernel.signature).fit, rule, with_gradient)
 
 
-def _hessian_of_det() -> Differentiable:
-    def fit(*shapes: Lengths) -> Fit:
-        return Signature(name, "(n,n),(n,n)->(n,n)").fit(*shapes)
-
-    name = "the second derivative of det"
-    rule = Symmetric(name, lambda of, X, E: of.hessian_product(X, E))
-    return Differentiable(name, hessian_product, fit, rule)
-
-
 TRACE = _kernel("trace", ByGradients((lambda of, X: of.eye(X),)))
 TRACE_PRODUCT = _kernel(
     "trace_product", ByGradients((lambda of, A, X: X.mT, lambda of, A, X: A.mT))
@@ -194,4 +185,10 @@ SLOGDET = _kernel(
 )
 INV = _kernel("inv", OfMatrix(lambda of, X, Y, H: -Y.mT @ H @ Y.mT))
 ADJUGATE = _kernel("adjugate", OfMatrix(lambda of, X, Y, H: of.hessian_product(X, H.mT)))
-HESSIAN_OF_DET = _hessian_of_det()
+SECOND = "the second derivative of det"
+HESSIAN_OF_DET = Differentiable(
+    SECOND,
+    hessian_product,
+    Signature(SECOND, "(n,n),(n,n)->(n,n)").fit,
+    Symmetric(SECOND, lambda of, X, E: of.hessian_product(X, E)),
+)

@@ -51,8 +51,8 @@ class Signature:
         """
         sizes: dict[str, int] = {}
         for shape, core in zip(shapes, self._arguments, strict=True):
-            own = shape[len(shape) - len(core) :] if len(shape) >= len(core) else ()
-            if own != tuple(map(sizes.setdefault, core, own)):
+            own = shape[max(len(shape) - len(core), 0) :]
+            if len(own) < len(core) or own != tuple(map(sizes.setdefault, core, own)):
                 self._refuse(shapes)
         cores = [len(core) for core in self._arguments]
         try:
@@ -60,8 +60,6 @@ class Signature:
                 *(shape[: len(shape) - core] for shape, core in zip(shapes, cores, strict=True))
             )
         except ValueError:
-            self._refuse(shapes)
-        if len(sizes) < len({axis for core in self._arguments for axis in core}):
             self._refuse(shapes)
         return Fit(batch, cores, [tuple(sizes[axis] for axis in core) for core in self._results])
 

@@ -4,6 +4,10 @@ They have batch axes, run under `torch.func.vmap`, and have derivatives of every
 forward, but PyTorch cannot nest forward modes in them. Those of `det` are right at singular
 matrices, where PyTorch's own are not, and end with the second, those of `adjugate` with the first.
 
+The formulas, their sources and what they promise stand in `matgrad.linalg`. Refused are shapes that
+do not fit (ValueError), tensors that are complex or not on the CPU (TypeError), and
+derivatives that there are not (NotImplementedError).
+
 >>> import torch
 >>> from matgrad.adapters.torch import det
 >>> X = torch.tensor([[1.0, 2.0], [2.0, 4.0]], dtype=torch.float64, requires_grad=True)

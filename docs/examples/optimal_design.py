@@ -56,7 +56,7 @@ def quadratic(points: Array) -> Array:
 def design(oracle: Oracle, count: int, tolerance: float = 1e-6) -> Array:
     """Return optimal weights by the multiplicative algorithm, which drops what cannot count."""
     weights = np.full(count, 1 / count)
-    while True:
+    for _ in range(100_000):
         variances = oracle.gradient(weights)
         p = float(weights @ variances)
         excess = float(variances.max() / p) - 1
@@ -67,6 +67,7 @@ def design(oracle: Oracle, count: int, tolerance: float = 1e-6) -> Array:
         bound = 1 + excess / 2 - np.sqrt(excess * (4 + excess - 4 / p)) / 2
         weights[variances < p * bound] = 0
         weights /= weights.sum()
+    raise RuntimeError("no optimal design after 100 000 steps")
 
 
 def draw(points: Array, weights: Array, variances: Array, path: str) -> None:
@@ -80,9 +81,10 @@ def draw(points: Array, weights: Array, variances: Array, path: str) -> None:
     left.set(xlabel="body mass index, standardised", ylabel="blood pressure, standardised")
     left.legend()
     right.plot(np.sort(variances)[::-1], ".", markersize=3)
-    right.axhline(6, color="0.5", linewidth=1)
-    right.annotate("number of coefficients", (250, 6.1))
-    right.set(xlabel="candidate, by rank", ylabel="variance of its prediction", ylim=(0, 7))
+    p = float(weights @ variances)
+    right.axhline(p, color="0.5", linewidth=1)
+    right.annotate("number of coefficients", (250, p + 0.1))
+    right.set(xlabel="candidate, by rank", ylabel="variance of its prediction", ylim=(0, p + 1))
     figure.savefig(path)
 
 

@@ -41,7 +41,7 @@ def fit(oracle: Oracle, P: Array, tolerance: float = 1e-9) -> Array:
     """Return the optimum by proximal gradient steps with a line search."""
     step = 1.0
     value, gradient = oracle.value_and_gradient(P)
-    while True:
+    for _ in range(10_000):
         moved = shrunk(P - step * gradient, step)
         change = moved - P
         model = value + (gradient * change).sum() + (change**2).sum() / (2 * step)
@@ -54,6 +54,7 @@ def fit(oracle: Oracle, P: Array, tolerance: float = 1e-9) -> Array:
         value, gradient = oracle.value_and_gradient(P)
         curvature = ((gradient - before) * change).sum()
         step = float((change**2).sum() / curvature) if curvature > 0 else 2 * step
+    raise RuntimeError("no optimum after 10 000 steps")
 
 
 def size(P: Array) -> float:

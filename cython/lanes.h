@@ -339,6 +339,33 @@ template <class V> static inline V load(const char *from, V) {
 }
 template <class V> static inline void store(char *to, V value) { memcpy(to, &value, sizeof(V)); }
 
+/* The first `count` lanes, behind them those of `rest`; no byte beyond is touched. */
+template <class V> static inline V load_part(const char *from, ptrdiff_t count, V rest) {
+    memcpy(&rest, from, (size_t)count * sizeof(matgrad::scalar<V>));
+    return rest;
+}
+/* All lanes if `count` is as large. */
+template <class V> static inline void store_part(char *to, ptrdiff_t count, V value) {
+    if (count >= matgrad::traits<V>::width)
+        store(to, value);
+    else
+        memcpy(to, &value, (size_t)count * sizeof(matgrad::scalar<V>));
+}
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+static inline vd load_part(const char *from, ptrdiff_t count, vd rest) {
+    return (vd)_mm512_mask_loadu_pd((__m512d)rest, (__mmask8)~(~0u << count), from);
+}
+static inline vf load_part(const char *from, ptrdiff_t count, vf rest) {
+    return (vf)_mm512_mask_loadu_ps((__m512)rest, (__mmask16)~(~0u << count), from);
+}
+static inline void store_part(char *to, ptrdiff_t count, vd value) {
+    _mm512_mask_storeu_pd(to, count >= VD ? 0xff : (__mmask8)~(~0u << count), (__m512d)value);
+}
+static inline void store_part(char *to, ptrdiff_t count, vf value) {
+    _mm512_mask_storeu_ps(to, count >= VF ? 0xffff : (__mmask16)~(~0u << count), (__m512)value);
+}
+#endif
+
 /* Two half vectors joined, and parted again: the last stage of a transposition, at the price of
  * loads and stores. */
 namespace matgrad {

@@ -44,6 +44,10 @@ cdef extern from "lanes.h" nogil:
     vf pick(const char *row, const int *index, vf like) noexcept
     T load[T](const char *source, T like) noexcept
     void store[T](char *target, T value) noexcept
+    vd load_part(const char *source, Py_ssize_t count, vd rest) noexcept
+    vf load_part(const char *source, Py_ssize_t count, vf rest) noexcept
+    void store_part(char *target, Py_ssize_t count, vd value) noexcept
+    void store_part(char *target, Py_ssize_t count, vf value) noexcept
     void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
     void store_transposed[T](char **places, Py_ssize_t offset, int count, T *values) noexcept
     void load_half_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept

@@ -2,10 +2,10 @@
 # cython: language_level=3
 """The kernels as generalized ufuncs: the table that registers them, their loops, their type rules.
 
-Each gufunc has loops for float32, float64 and, but for the quadratic trace, complex64 and
-complex128, in this order: NumPy takes the first to which the inputs cast safely. Left to itself
-it would send int8 and int16 to float32 and refuse longdouble without naming it, so a type
-resolver decides for whatever is not exactly one of the four.
+Each gufunc has loops for float32, float64 and, but for the quadratic trace and the product,
+complex64 and complex128, in this order: NumPy takes the first to which the inputs cast safely.
+Left to itself it would send int8 and int16 to float32 and refuse longdouble without naming it, so
+a type resolver decides for whatever is not exactly one of the four.
 
 Rejected: `@cython.ufunc` (scalar ufuncs only); loops for the integer types (six more a gufunc,
 and pairs of them still find float32).
@@ -23,6 +23,7 @@ from matgrad._native.docstrings import DOCSTRINGS
 
 from determinants cimport factor_complex, factor_real
 from lanes cimport DOUBLES, FLOATS
+from matmul cimport matmul_real
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
 from results cimport request
 from sweeps cimport (
@@ -79,7 +80,7 @@ cdef extern from "numpy/ufuncobject.h":
 # ---- the table ---------------------------------------------------------------------------------
 
 cdef enum:
-    ROWS = 15
+    ROWS = 17
     MOST_TYPES = 4
 
 cdef struct row:
@@ -133,6 +134,9 @@ det_and_gradient = register_factorization(
 slogdet_and_gradient = register_factorization(
     "slogdet_and_gradient", "(n,n)->(),(),(n,n)", "ffffddddFFfFDDdD", &rows[5],
     False, True, GRADIENT_OF_LOGDET, False)
+slogdet_and_inverse = register_factorization(
+    "slogdet_and_inverse", "(n,n)->(),(),(n,n)", "ffffddddFFfFDDdD", &rows[16],
+    False, True, GRADIENT_OF_LOGDET, True)
 
 rows[6].loops = [trace_float, trace_double, trace_complex_float, trace_complex_double]
 trace = register("trace", "(n,n)->()", "ffddFFDD", &rows[6])
@@ -149,6 +153,9 @@ quadratic_trace = register("quadratic_trace", "(n,m),(m,m),(n,n)->()", "ffffdddd
 rows[9].loops = [quadratic_gradient_float, quadratic_gradient_double, NULL, NULL]
 quadratic_trace_and_gradient = register(
     "quadratic_trace_and_gradient", "(n,m),(m,m),(n,n)->(),(n,m)", "fffffddddd", &rows[9])
+
+rows[15].loops = [matmul_float, matmul_double, NULL, NULL]
+matmul = register("matmul", "(m,k),(k,n)->(m,n)", "fffddd", &rows[15])
 
 
 cdef object register_sweep(str name, str signature, str types, row *r, int function):
@@ -272,6 +279,18 @@ cdef void quadratic_gradient_double(
     char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
 ) noexcept nogil:
     quadratic_real(DOUBLES, args, dimensions, steps, True)
+
+
+cdef void matmul_float(
+    char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
+) noexcept nogil:
+    matmul_real(FLOATS, args, dimensions, steps)
+
+
+cdef void matmul_double(
+    char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
+) noexcept nogil:
+    matmul_real(DOUBLES, args, dimensions, steps)
 
 
 cdef void sweep_float(

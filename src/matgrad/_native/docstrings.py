@@ -340,6 +340,13 @@ Examples
 array([[-2. ,  1.5],
        [ 1. , -0.5]])
 """,
+    # For programs, which want no layout.
+    "matmul": """\
+Product of small real matrices, ``(m,k),(k,n)->(m,n)``.
+""",
+    "slogdet_and_inverse": """\
+Sign and log|det X| with inv(X), ``(n,n)->(),(),(n,n)``.
+""",
 }
 
 DIFFERENCES = {

@@ -10,11 +10,13 @@ det: ufunc
 det_and_gradient: ufunc
 det_differences: ufunc
 inv: ufunc
+matmul: ufunc
 quadratic_trace: ufunc
 quadratic_trace_and_gradient: ufunc
 quadratic_trace_differences: ufunc
 slogdet: ufunc
 slogdet_and_gradient: ufunc
+slogdet_and_inverse: ufunc
 slogdet_differences: ufunc
 trace: ufunc
 trace_differences: ufunc

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import prod
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -203,18 +203,23 @@ def rows_of_file(path: "str | PathLike[str]", rows: int) -> "DaskArray":
 class _File:
     """An array in a file, with what Dask asks of arrays that it cuts.
 
-    Each part is mapped into memory by itself, so that its pages leave with it.
+    Each part is mapped into memory by itself, so that its pages leave with it. The header is read
+    once: NumPy has it parsed as Python, which before 3.11.9 fails in several threads at once
+    (CPython's issue 106905).
     """
 
     def __init__(self, path: "str | PathLike[str]") -> None:
         self.path = os.path.abspath(path)
         mapped = open_memmap(self.path, mode="r")
         self.shape, self.ndim, self.dtype = mapped.shape, mapped.ndim, mapped.dtype
+        self.offset = mapped.offset
+        self.order: Literal["C", "F"] = "C" if mapped.flags.c_contiguous else "F"
         # Makes the names of chunks others when the file is.
         self.changed = os.stat(self.path).st_mtime_ns
 
     def __getitem__(self, index: Any) -> Array:
-        return np.array(open_memmap(self.path, mode="r")[index])
+        mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, self.order)
+        return np.array(mapped[index])
 
 
 def _check_rows(subject: Subject, data: "Mapping[str, DaskArray]") -> None:

@@ -1,0 +1,264 @@
+"""Products of many small matrices, C = A B, one pair at a time, along the rows of C.
+
+A tile of C, 8 rows of one vector or 4 of two, stays in registers; an entry of A is broadcast by
+the load itself, so A may lie in memory as it likes. B is read where it is if its rows are whole
+vectors, else packed first: half squares of B' are transposed in registers, and lanes beyond the
+last column repeat it, so that they raise no flag of their own. A B that is the same for the whole
+batch is packed once.
+
+C with one column is A b: along the rows of A, W of them at once, whose sums are transposed in
+registers, or else as b'A'.
+
+Cost: m k n multiply-adds, and k n for packing. It is for sizes at which a call of BLAS costs more
+than the product: at n = 8 numpy.matmul takes 78 ns a pair and this 31, at n = 64 11.5 us and 8.4.
+Rejected: one pair a lane (three transpositions cost more than the product), blocking for the
+caches (programs take BLAS from n = 65 on).
+"""
+
+from numpy cimport npy_intp
+
+from cython.parallel cimport prange
+
+from batches cimport (
+    FE_ALL_EXCEPT, batch, begin, end, feclearexcept, part_memory, part_start, part_stop, raised,
+)
+from lanes cimport (
+    broadcast, element, lane, load, load_half_transposed, load_part, load_transposed, multiply_add,
+    set_element, store_part, vd, width,
+)
+from pack cimport MOST_LANES, item_size, load_one, read
+from plain cimport FINE
+
+cdef struct factor:
+    # A matrix: the address of its first entry, and how many bytes rows and columns are apart.
+    char *first
+    Py_ssize_t row
+    Py_ssize_t column
+
+
+cdef inline void matmul_real(
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps
+) noexcept nogil:
+    cdef Py_ssize_t m = dimensions[1], k = dimensions[2], n = dimensions[3]
+    cdef Py_ssize_t W = width(like), most = max(m if n == 1 else n, W)
+    cdef int status = FINE, part
+    cdef batch b
+    if not begin(&b, args, dimensions, steps, 1, (k + W) * ((most + W - 1) // W) * sizeof(like),
+                 2 * m * k * n):
+        return
+    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
+                       schedule="dynamic"):
+        status |= matmul_part(like, &b, part)
+    end(&b, status)
+
+
+cdef inline int matmul_part(lane like, const batch *b, int part) noexcept nogil:
+    cdef Py_ssize_t m = b.dimensions[1], k = b.dimensions[2], n = b.dimensions[3], p
+    cdef Py_ssize_t item = item_size(like), first = part_start(b, part)
+    cdef const npy_intp *strides = b.steps + 3      # of the rows and columns of A, B and C
+    cdef bint along = n == 1 and strides[1] == item
+    cdef lane *packed = <lane *> part_memory(b)
+    cdef factor A, B, C
+    feclearexcept(FE_ALL_EXCEPT)
+    for p in range(first, part_stop(b, part)):
+        A = factor(b.args[0] + p * b.steps[0], strides[0], strides[1])
+        B = factor(b.args[1] + p * b.steps[1], strides[2], strides[3])
+        C = factor(b.args[2] + p * b.steps[2], strides[4], strides[5])
+        if along:
+            multiply_column(like, A, B, C, m, k, packed)
+        elif n == 1:
+            multiply(like, transposed(B), transposed(A), transposed(C), 1, k, m, packed, True)
+        else:
+            multiply(like, A, B, C, m, k, n, packed, p == first or b.steps[1] != 0)
+    return raised()
+
+
+cdef inline factor transposed(factor a) noexcept nogil:
+    return factor(a.first, a.column, a.row)
+
+
+# ---- along rows ---------------------------------------------------------------------------------
+
+cdef inline void multiply(
+    lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n,
+    lane *packed, bint new
+) noexcept nogil:
+    """C (m, n) = A B; unless B is new, it is in `packed` if it has to be."""
+    cdef Py_ssize_t W = width(like), vectors = (n + W - 1) // W, i = 0, t
+    if b.column != item_size(like) or n % W:
+        if new:
+            pack_factor(b, k, n, packed)
+        b = factor(<char *> packed, vectors * <Py_ssize_t> sizeof(like), 0)
+    if m == 1:
+        multiply_row(like, a, b, c, k, n)
+        return
+    for i in range(0, m - 7, 8):
+        for t in range(0, vectors - 1, 2):
+            tile(like, a, b, c, i, t, k, n, 4, 2)
+            tile(like, a, b, c, i + 4, t, k, n, 4, 2)
+        if vectors & 1:
+            tile(like, a, b, c, i, vectors - 1, k, n, 8, 1)
+    i = m - m % 8
+    if m & 4:
+        row_of_tiles(like, a, b, c, i, k, n, 4)
+        i += 4
+    if m & 2:
+        row_of_tiles(like, a, b, c, i, k, n, 2)
+        i += 2
+    if m & 1:
+        row_of_tiles(like, a, b, c, i, k, n, 1)
+
+
+cdef inline void row_of_tiles(
+    lane like, factor a, factor b, factor c, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n, int rows
+) noexcept nogil:
+    cdef Py_ssize_t vectors = (n + width(like) - 1) // width(like), t
+    for t in range(0, vectors - 1, 2):
+        tile(like, a, b, c, i, t, k, n, rows, 2)
+    if vectors & 1:
+        tile(like, a, b, c, i, vectors - 1, k, n, rows, 1)
+
+
+cdef inline void tile(
+    lane like, factor a, factor b, factor c, Py_ssize_t i, Py_ssize_t t, Py_ssize_t k,
+    Py_ssize_t n, int rows, int vectors
+) noexcept nogil:
+    """Rows i on of C, vectors t on; inlined, with both numbers known, it is 8 registers."""
+    cdef Py_ssize_t bytes = sizeof(like), W = width(like), p
+    cdef const char *entries = a.first + i * a.row
+    cdef const char *row = b.first + t * bytes
+    cdef lane sums[8]
+    cdef lane u[2]
+    cdef lane f
+    cdef int r, s
+    for r in range(rows * vectors):
+        sums[r] = broadcast(0.0, like)
+    for p in range(k):
+        for s in range(vectors):
+            u[s] = load(row + p * b.row + s * bytes, like)
+        for r in range(rows):
+            f = broadcast(read(entries + r * a.row + p * a.column, like), like)
+            for s in range(vectors):
+                sums[r * vectors + s] = multiply_add(f, u[s], sums[r * vectors + s])
+    for r in range(rows):
+        for s in range(vectors):
+            put(c.first + (i + r) * c.row + (t + s) * W * c.column, c.column, n - (t + s) * W,
+                sums[r * vectors + s])
+
+
+cdef inline void multiply_row(
+    lane like, factor a, factor b, factor c, Py_ssize_t k, Py_ssize_t n
+) noexcept nogil:
+    """C of a single row: four sums hide the latency of one."""
+    cdef Py_ssize_t bytes = sizeof(like), W = width(like), t, p
+    cdef lane sums[4]
+    cdef const char *row
+    cdef int r
+    for t in range((n + W - 1) // W):
+        row = b.first + t * bytes
+        for r in range(4):
+            sums[r] = broadcast(0.0, like)
+        for p in range(0, k - 3, 4):
+            for r in range(4):
+                sums[r] = multiply_add(
+                    broadcast(read(a.first + (p + r) * a.column, like), like),
+                    load(row + (p + r) * b.row, like), sums[r])
+        for p in range(k - k % 4, k):
+            sums[0] = multiply_add(broadcast(read(a.first + p * a.column, like), like),
+                                   load(row + p * b.row, like), sums[0])
+        put(c.first + t * W * c.column, c.column, n - t * W,
+            (sums[0] + sums[1]) + (sums[2] + sums[3]))
+
+
+cdef inline void pack_factor(factor b, Py_ssize_t k, Py_ssize_t n, lane *packed) noexcept nogil:
+    """Rows of B as whole vectors; lanes beyond the last column repeat it."""
+    cdef Py_ssize_t W = width(packed[0]), vectors = (n + W - 1) // W, t, p
+    cdef Py_ssize_t item = item_size(packed[0])
+    cdef const char *first
+    for t in range(vectors):
+        first = b.first + t * W * b.column
+        if b.column == item and (t + 1) * W <= n:
+            for p in range(k):
+                packed[p * vectors + t] = load(first + p * b.row, packed[0])
+        elif b.column == item:
+            for p in range(k):
+                packed[p * vectors + t] = load_part(
+                    first + p * b.row, n - t * W,
+                    broadcast(read(b.first + p * b.row + (n - 1) * item, packed[0]), packed[0]))
+        else:
+            pack_columns(b, k, t * W, n, packed + t, vectors)
+
+
+cdef inline void pack_columns(
+    factor b, Py_ssize_t k, Py_ssize_t first, Py_ssize_t n, lane *packed, Py_ssize_t pitch
+) noexcept nogil:
+    """W columns of B from `first` on, that need not be whole, where they lie along memory."""
+    cdef Py_ssize_t W = width(packed[0]), half = W // 2, p = 0, l
+    cdef const char *columns[MOST_LANES]
+    cdef lane square[MOST_LANES]
+    for l in range(W):
+        columns[l] = b.first + min(first + l, n - 1) * b.column
+    if b.row != item_size(packed[0]) or k < half:
+        for p in range(k):
+            packed[p * pitch] = load_one(columns, p * b.row, packed[0])
+        return
+    while p < k:
+        p = min(p, k - half)        # the last square overlaps the one before it
+        load_half_transposed(columns, p * b.row, &square[0])
+        for l in range(half):
+            packed[(p + l) * pitch] = square[l]
+        p += half
+
+
+# ---- one column ---------------------------------------------------------------------------------
+
+cdef inline void multiply_column(
+    lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k, lane *packed
+) noexcept nogil:
+    """C = A b for a vector b and contiguous rows of A, W of them at once."""
+    cdef Py_ssize_t W = width(like), item = item_size(like), whole = k - k % W
+    cdef Py_ssize_t block, i, p
+    cdef const char *places[MOST_LANES]
+    cdef lane sums[MOST_LANES]
+    cdef lane turned[MOST_LANES]
+    cdef lane zero = broadcast(0.0, like), u
+    cdef int r
+    if b.row != item:
+        for p in range(k):
+            set_element(packed, p, read(b.first + p * b.row, like))
+        b = factor(<char *> packed, item, 0)
+    for block in range((m + W - 1) // W):
+        i = block * W
+        for r in range(W):
+            places[r] = a.first + min(i + r, m - 1) * a.row
+            sums[r] = zero
+        for p in range(k // W):
+            u = load(b.first + p * W * item, like)
+            for r in range(W):
+                sums[r] = multiply_add(load(places[r] + p * W * item, like), u, sums[r])
+        if whole < k:
+            u = load_part(b.first + whole * item, k - whole, zero)
+            for r in range(W):
+                sums[r] = multiply_add(load_part(places[r] + whole * item, k - whole, zero), u,
+                                       sums[r])
+        for r in range(W):
+            places[r] = <const char *> &sums[r]
+        load_transposed(places, 0, &turned[0])
+        for r in range(1, W):
+            turned[0] = turned[0] + turned[r]
+        put(c.first + i * c.row, c.row, m - i, turned[0])
+
+
+# ---- entries ------------------------------------------------------------------------------------
+
+cdef inline void put(char *place, Py_ssize_t step, Py_ssize_t count, lane values) noexcept nogil:
+    """At most `count` lanes, to entries `step` bytes apart."""
+    cdef Py_ssize_t l
+    if step == item_size(values):
+        store_part(place, count, values)
+        return
+    for l in range(min(count, width(values))):
+        if lane is vd:
+            (<double *> (place + l * step))[0] = element(&values, l)
+        else:
+            (<float *> (place + l * step))[0] = <float> element(&values, l)

@@ -57,13 +57,21 @@ cdef inline void factor_closed(
     cdef batch b
     if not begin(&b, args, dimensions, steps, VD, 0, 10 * (dimensions[1] + 1) ** 2):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        if real is double:
-            status |= closed_double_part(closed_part[double], like, &b, asked, part)
-        else:
-            status |= closed_float_part(closed_part[float], like, &b, asked, part)
+    if b.threads == 1:
+        status = inlined_part(like, &b, asked, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= inlined_part(like, &b, asked, part)
     end(&b, status)
+
+
+cdef inline int inlined_part(
+    real like, const batch *b, const request *asked, int part
+) noexcept nogil:
+    if real is double:
+        return closed_double_part(closed_part[double], like, b, asked, part)
+    else:
+        return closed_float_part(closed_part[float], like, b, asked, part)
 
 
 cdef inline int closed_part(
@@ -105,9 +113,11 @@ cdef inline void factor_large(
     if not begin(&b, args, dimensions, steps, W,
                  vectors * sizeof(like) + careful_doubles(n) * sizeof(double), n ** 3):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        status |= large_part(like, &b, asked, vectors, part)
+    if b.threads == 1:
+        status = large_part(like, &b, asked, vectors, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= large_part(like, &b, asked, vectors, part)
     end(&b, status)
 
 
@@ -167,9 +177,11 @@ cdef inline void factor_complex(
     if not begin(&b, args, dimensions, steps, 1,
                  2 * n * n * sizeof(double complex) + 4 * n * sizeof(int), 8 * n ** 3):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        status |= complex_part(like, &b, asked, part)
+    if b.threads == 1:
+        status = complex_part(like, &b, asked, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= complex_part(like, &b, asked, part)
     end(&b, status)
 
 

@@ -249,6 +249,11 @@ template <class V> static inline V times_power_of_two(V x, V e) {
     return x;
 }
 
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+static inline vd times_power_of_two(vd x, vd e) { return (vd)_mm512_scalef_pd((__m512d)x, (__m512d)e); }
+static inline vf times_power_of_two(vf x, vf e) { return (vf)_mm512_scalef_ps((__m512)x, (__m512)e); }
+#endif
+
 /* ---- moving lanes ----------------------------------------------------------------------------- */
 
 /* Lane l of the result is lane l of base[index[l] * pitch]. */

@@ -36,7 +36,8 @@ cdef extern from "lanes.h" nogil:
     vd product_error(vd a, vd b, vd p) noexcept
     vd split_exponent(vd x, vd *exponent) noexcept
     vf split_exponent(vf x, vf *exponent) noexcept
-    T times_power_of_two[T](T x, T e) noexcept
+    vd times_power_of_two(vd x, vd e) noexcept
+    vf times_power_of_two(vf x, vf e) noexcept
 
     vd gather(const vd *base, vd index, Py_ssize_t pitch) noexcept
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept

@@ -1,18 +1,18 @@
 """Products of many small matrices, C = A B, one pair at a time, along the rows of C.
 
-A tile of C, 8 rows of one vector or 4 of two, stays in registers; an entry of A is broadcast by
-the load itself, so A may lie in memory as it likes. B is read where it is if its rows are whole
-vectors, else packed first: half squares of B' are transposed in registers, and lanes beyond the
-last column repeat it, so that they raise no flag of their own. A B that is the same for the whole
-batch is packed once.
+A tile of C, 8 rows of two vectors, stays in registers (tiles of 4 rows took 1.2 times the time at
+n = 64); an entry of A is broadcast by the load itself, so A may lie in memory as it likes. B is
+read where it is if it is small and its rows are whole vectors, else packed first, in pairs of
+vectors: half squares of B' are transposed in registers, and lanes beyond the last column repeat it,
+so that they raise no flag of their own. A B that is the same for the whole batch is packed once.
 
 C with one column is A b: along the rows of A, W of them at once, whose sums are transposed in
 registers, or else as b'A'.
 
-Cost: m k n multiply-adds, and k n for packing. It is for sizes at which a call of BLAS costs more
-than the product: at n = 8 numpy.matmul takes 78 ns a pair and this 31, at n = 64 11.5 us and 8.4.
-Rejected: one pair a lane (three transpositions cost more than the product), blocking for the
-caches (programs take BLAS from n = 65 on).
+Cost: m k n multiply-adds, and k n for packing. NumPy's BLAS takes 2.1 times the time at n = 8,
+where a call costs it more than the product, and twice at n = 32 to 256, where it leaves half of the
+registers' width unused on AVX-512. Rejected: one pair a lane (three transpositions cost more than
+the product at n = 8), blocking for L2 (programs leave sizes above 256 to BLAS).
 """
 
 from numpy cimport npy_intp
@@ -20,14 +20,18 @@ from numpy cimport npy_intp
 from cython.parallel cimport prange
 
 from batches cimport (
-    FE_ALL_EXCEPT, batch, begin, end, feclearexcept, part_memory, part_start, part_stop, raised,
+    batch, begin, end, part_memory, part_start, part_stop, raised,
 )
+from flags cimport clear_flags
 from lanes cimport (
     broadcast, element, lane, load, load_half_transposed, load_part, load_transposed, multiply_add,
     set_element, store_part, vd, width,
 )
 from pack cimport MOST_LANES, item_size, load_one, read
 from plain cimport FINE
+
+cdef enum:
+    UNPACKED = 4096     # entries of B up to which its rows are near each other
 
 cdef struct factor:
     # A matrix: the address of its first entry, and how many bytes rows and columns are apart.
@@ -46,9 +50,11 @@ cdef inline void matmul_real(
     if not begin(&b, args, dimensions, steps, 1, (k + W) * ((most + W - 1) // W) * sizeof(like),
                  2 * m * k * n):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        status |= matmul_part(like, &b, part)
+    if b.threads == 1:
+        status = matmul_part(like, &b, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= matmul_part(like, &b, part)
     end(&b, status)
 
 
@@ -59,7 +65,7 @@ cdef inline int matmul_part(lane like, const batch *b, int part) noexcept nogil:
     cdef bint along = n == 1 and strides[1] == item
     cdef lane *packed = <lane *> part_memory(b)
     cdef factor A, B, C
-    feclearexcept(FE_ALL_EXCEPT)
+    clear_flags()
     for p in range(first, part_stop(b, part)):
         A = factor(b.args[0] + p * b.steps[0], strides[0], strides[1])
         B = factor(b.args[1] + p * b.steps[1], strides[2], strides[3])
@@ -84,50 +90,58 @@ cdef inline void multiply(
     lane *packed, bint new
 ) noexcept nogil:
     """C (m, n) = A B; unless B is new, it is in `packed` if it has to be."""
-    cdef Py_ssize_t W = width(like), vectors = (n + W - 1) // W, i = 0, t
-    if b.column != item_size(like) or n % W:
-        if new:
-            pack_factor(b, k, n, packed)
-        b = factor(<char *> packed, vectors * <Py_ssize_t> sizeof(like), 0)
+    cdef Py_ssize_t W = width(like), vectors = (n + W - 1) // W, t
+    if b.column == item_size(like) and n % W == 0 and k * n <= UNPACKED:
+        packed = NULL
+    elif new:
+        pack_factor(b, k, n, packed)
     if m == 1:
-        multiply_row(like, a, b, c, k, n)
+        multiply_row(like, a, b, c, k, n, packed)
         return
+    for t in range(0, vectors - 1, 2):
+        tiles(like, a, columns(b, packed, k, t, vectors), c, m, k, n, t, 2)
+    if vectors & 1:
+        t = vectors - 1
+        tiles(like, a, columns(b, packed, k, t, vectors), c, m, k, n, t, 1)
+
+
+cdef inline factor columns(
+    factor b, lane *packed, Py_ssize_t k, Py_ssize_t t, Py_ssize_t vectors
+) noexcept nogil:
+    """Vector t of each row of B and what follows, from pairs of vectors if it is packed."""
+    cdef Py_ssize_t even = t // 2 * 2, bytes = sizeof(packed[0])
+    if packed == NULL:
+        return factor(b.first + t * bytes, b.row, 0)
+    return factor(<char *> (packed + even * k + t - even), min(2, vectors - even) * bytes, 0)
+
+
+cdef inline void tiles(
+    lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n,
+    Py_ssize_t t, int vectors
+) noexcept nogil:
+    """All rows of C, vectors t on."""
+    cdef Py_ssize_t i
     for i in range(0, m - 7, 8):
-        for t in range(0, vectors - 1, 2):
-            tile(like, a, b, c, i, t, k, n, 4, 2)
-            tile(like, a, b, c, i + 4, t, k, n, 4, 2)
-        if vectors & 1:
-            tile(like, a, b, c, i, vectors - 1, k, n, 8, 1)
+        tile(like, a, b, c, i, k, n, t, 8, vectors)
     i = m - m % 8
     if m & 4:
-        row_of_tiles(like, a, b, c, i, k, n, 4)
+        tile(like, a, b, c, i, k, n, t, 4, vectors)
         i += 4
     if m & 2:
-        row_of_tiles(like, a, b, c, i, k, n, 2)
+        tile(like, a, b, c, i, k, n, t, 2, vectors)
         i += 2
     if m & 1:
-        row_of_tiles(like, a, b, c, i, k, n, 1)
-
-
-cdef inline void row_of_tiles(
-    lane like, factor a, factor b, factor c, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n, int rows
-) noexcept nogil:
-    cdef Py_ssize_t vectors = (n + width(like) - 1) // width(like), t
-    for t in range(0, vectors - 1, 2):
-        tile(like, a, b, c, i, t, k, n, rows, 2)
-    if vectors & 1:
-        tile(like, a, b, c, i, vectors - 1, k, n, rows, 1)
+        tile(like, a, b, c, i, k, n, t, 1, vectors)
 
 
 cdef inline void tile(
-    lane like, factor a, factor b, factor c, Py_ssize_t i, Py_ssize_t t, Py_ssize_t k,
-    Py_ssize_t n, int rows, int vectors
+    lane like, factor a, factor b, factor c, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n,
+    Py_ssize_t t, int rows, int vectors
 ) noexcept nogil:
-    """Rows i on of C, vectors t on; inlined, with both numbers known, it is 8 registers."""
+    """Rows i on of C, vectors t on; inlined, with both numbers known, the sums are registers."""
     cdef Py_ssize_t bytes = sizeof(like), W = width(like), p
     cdef const char *entries = a.first + i * a.row
-    cdef const char *row = b.first + t * bytes
-    cdef lane sums[8]
+    cdef lane sums[16]
     cdef lane u[2]
     cdef lane f
     cdef int r, s
@@ -135,7 +149,7 @@ cdef inline void tile(
         sums[r] = broadcast(0.0, like)
     for p in range(k):
         for s in range(vectors):
-            u[s] = load(row + p * b.row + s * bytes, like)
+            u[s] = load(b.first + p * b.row + s * bytes, like)
         for r in range(rows):
             f = broadcast(read(entries + r * a.row + p * a.column, like), like)
             for s in range(vectors):
@@ -147,46 +161,50 @@ cdef inline void tile(
 
 
 cdef inline void multiply_row(
-    lane like, factor a, factor b, factor c, Py_ssize_t k, Py_ssize_t n
+    lane like, factor a, factor b, factor c, Py_ssize_t k, Py_ssize_t n, lane *packed
 ) noexcept nogil:
     """C of a single row: four sums hide the latency of one."""
-    cdef Py_ssize_t bytes = sizeof(like), W = width(like), t, p
+    cdef Py_ssize_t W = width(like), vectors = (n + W - 1) // W, t, p
     cdef lane sums[4]
-    cdef const char *row
+    cdef factor right
     cdef int r
-    for t in range((n + W - 1) // W):
-        row = b.first + t * bytes
+    for t in range(vectors):
+        right = columns(b, packed, k, t, vectors)
         for r in range(4):
             sums[r] = broadcast(0.0, like)
         for p in range(0, k - 3, 4):
             for r in range(4):
                 sums[r] = multiply_add(
                     broadcast(read(a.first + (p + r) * a.column, like), like),
-                    load(row + (p + r) * b.row, like), sums[r])
+                    load(right.first + (p + r) * right.row, like), sums[r])
         for p in range(k - k % 4, k):
             sums[0] = multiply_add(broadcast(read(a.first + p * a.column, like), like),
-                                   load(row + p * b.row, like), sums[0])
+                                   load(right.first + p * right.row, like), sums[0])
         put(c.first + t * W * c.column, c.column, n - t * W,
             (sums[0] + sums[1]) + (sums[2] + sums[3]))
 
 
 cdef inline void pack_factor(factor b, Py_ssize_t k, Py_ssize_t n, lane *packed) noexcept nogil:
     """Rows of B as whole vectors; lanes beyond the last column repeat it."""
-    cdef Py_ssize_t W = width(packed[0]), vectors = (n + W - 1) // W, t, p
+    cdef Py_ssize_t W = width(packed[0]), vectors = (n + W - 1) // W, t, p, pitch
     cdef Py_ssize_t item = item_size(packed[0])
     cdef const char *first
+    cdef factor place
+    cdef lane *target
     for t in range(vectors):
         first = b.first + t * W * b.column
+        place = columns(b, packed, k, t, vectors)
+        target, pitch = <lane *> place.first, place.row // <Py_ssize_t> sizeof(packed[0])
         if b.column == item and (t + 1) * W <= n:
             for p in range(k):
-                packed[p * vectors + t] = load(first + p * b.row, packed[0])
+                target[p * pitch] = load(first + p * b.row, packed[0])
         elif b.column == item:
             for p in range(k):
-                packed[p * vectors + t] = load_part(
+                target[p * pitch] = load_part(
                     first + p * b.row, n - t * W,
                     broadcast(read(b.first + p * b.row + (n - 1) * item, packed[0]), packed[0]))
         else:
-            pack_columns(b, k, t * W, n, packed + t, vectors)
+            pack_columns(b, k, t * W, n, target, pitch)
 
 
 cdef inline void pack_columns(

@@ -22,8 +22,9 @@ from numpy cimport npy_intp
 from cython.parallel cimport prange
 
 from batches cimport (
-    FE_ALL_EXCEPT, batch, begin, end, feclearexcept, part_memory, part_start, part_stop, raised,
+    batch, begin, end, part_memory, part_start, part_stop, raised,
 )
+from flags cimport clear_flags
 from lanes cimport (
     broadcast, element, lane, set_element, subtract_product, vf, width,
 )
@@ -54,9 +55,11 @@ cdef inline void sweep(
         work = <double> n * m * (n * m if function < OF_QUADRATIC_TRACE else 2 * n * m * (n + m))
     if not begin(&b, args, dimensions, steps, 1, vectors * sizeof(like), work):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        status |= sweep_part(function, like, &b, part)
+    if b.threads == 1:
+        status = sweep_part(function, like, &b, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= sweep_part(function, like, &b, part)
     end(&b, status)
 
 
@@ -64,7 +67,7 @@ cdef inline int sweep_part(int function, lane like, const batch *b, int part) no
     cdef lane *memory = <lane *> part_memory(b)
     cdef int status = FINE
     cdef Py_ssize_t k
-    feclearexcept(FE_ALL_EXCEPT)
+    clear_flags()
     for k in range(part_start(b, part), part_stop(b, part)):
         if function >= OF_TRACE:
             sweep_trace(function, memory, b, k)

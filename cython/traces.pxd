@@ -5,10 +5,11 @@ from numpy cimport npy_intp
 from cython.parallel cimport prange
 
 from batches cimport (
-    FE_ALL_EXCEPT, batch, begin, end, feclearexcept, in_c_order, pack_operand, part_memory,
+    batch, begin, end, in_c_order, pack_operand, part_memory,
     part_start, part_stop, raised, store_values, unpack_result,
 )
 from determinants cimport complex_type
+from flags cimport clear_flags
 from lanes cimport broadcast, lane, width
 from pack cimport read_matrix, real, write_matrix
 from plain cimport FINE
@@ -25,15 +26,17 @@ cdef inline void trace_real(
     cdef batch b
     if not begin(&b, args, dimensions, steps, 1, 0, 10 * dimensions[1]):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        status |= trace_part(like, &b, part)
+    if b.threads == 1:
+        status = trace_part(like, &b, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= trace_part(like, &b, part)
     end(&b, status)
 
 
 cdef inline int trace_part(real like, const batch *b, int part) noexcept nogil:
     cdef Py_ssize_t k, stop = part_stop(b, part)
-    feclearexcept(FE_ALL_EXCEPT)
+    clear_flags()
     for k in range(part_start(b, part), stop):
         (<real *> (b.args[1] + k * b.steps[1]))[0] = <real> diagonal_sum(
             like, b.args[0] + k * b.steps[0], b.dimensions[1], b.steps[2] + b.steps[3])
@@ -81,9 +84,11 @@ cdef inline void trace_product_real(
     if not begin(&b, args, dimensions, steps, width(like), (2 * entries + 1) * sizeof(like),
                  entries):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        status |= trace_product_part(like, &b, part)
+    if b.threads == 1:
+        status = trace_product_part(like, &b, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= trace_product_part(like, &b, part)
     end(&b, status)
 
 
@@ -93,7 +98,7 @@ cdef inline int trace_product_part(lane like, const batch *b, int part) noexcept
     cdef Py_ssize_t k = part_start(b, part), stop = part_stop(b, part)
     cdef lane *a = <lane *> part_memory(b)
     cdef lane *x = a + m * n
-    feclearexcept(FE_ALL_EXCEPT)
+    clear_flags()
     while k < stop:
         if m * n < LARGE:
             pack_operand(b, 0, k, stop, m, n, 3, a)
@@ -121,16 +126,23 @@ cdef inline void quadratic_real(
     if not begin(&b, args, dimensions, steps, 1 if large else width(like),
                  vectors * sizeof(like), 2 * n * m * (n + m)):
         return
-    for part in prange(b.parts, num_threads=b.threads, use_threads_if=b.threads > 1,
-                       schedule="dynamic"):
-        if large:
-            status |= large_quadratic_part(like, &b, gradient, part)
-        else:
+    if b.threads == 1:
+        status = quadratic_part(like, &b, gradient, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
             status |= quadratic_part(like, &b, gradient, part)
     end(&b, status)
 
 
 cdef inline int quadratic_part(
+    lane like, const batch *b, bint gradient, int part
+) noexcept nogil:
+    if b.dimensions[1] * b.dimensions[2] >= LARGE:
+        return large_quadratic_part(like, b, gradient, part)
+    return small_quadratic_part(like, b, gradient, part)
+
+
+cdef inline int small_quadratic_part(
     lane like, const batch *b, bint gradient, int part
 ) noexcept nogil:
     cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], core = 5 if gradient else 4
@@ -140,7 +152,7 @@ cdef inline int quadratic_part(
     cdef lane *q = a + m * m
     cdef lane *product = q + n * n
     cdef lane *result = product + 2 * n * m
-    feclearexcept(FE_ALL_EXCEPT)
+    clear_flags()
     while k < stop:
         pack_operand(b, 0, k, stop, n, m, core, x)
         pack_operand(b, 1, k, stop, m, m, core + 2, a)
@@ -166,7 +178,7 @@ cdef inline int large_quadratic_part(
     cdef lane *product = q + n * q_pitch
     cdef lane *result = product + n * x_pitch
     cdef lane *packed = result + n * x_pitch
-    feclearexcept(FE_ALL_EXCEPT)
+    clear_flags()
     for k in range(part_start(b, part), part_stop(b, part)):
         read_matrix(x, x_pitch, matrix(b, 0, k), n, m, strides[0], strides[1])
         read_matrix(a, x_pitch, matrix(b, 1, k), m, m, strides[2], strides[3])

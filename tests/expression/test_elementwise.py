@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matgrad._native import instruction_sets, load
-from matgrad.expression.elementwise import relu, sigmoid, softplus
+from matgrad.expression.elementwise import relu, sigmoid, softplus, softplus_and_sigmoid
 
 Array = NDArray[Any]
 
@@ -116,3 +116,22 @@ def test_a_kernel_does_not_see_how_numbers_lie(name: str, isa: str) -> None:
     spread = np.zeros((7, 22))[:, ::2]
     np.testing.assert_array_equal(kernel(x, out=spread), wanted)
     np.testing.assert_array_equal(kernel(x, out=x), wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_the_pair_has_the_bits_of_its_parts(dtype: Any) -> None:
+    x = np.linspace(-40, 40, 97).astype(dtype)
+    for each in (x, x[::3], x[:5], x.reshape(-1, 1)):
+        first, second = softplus_and_sigmoid(each)
+        np.testing.assert_array_equal(first, softplus(each))
+        np.testing.assert_array_equal(second, sigmoid(each))
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_the_pair_is_written_where_it_is_told(isa: str) -> None:
+    module = load(isa, "elementwise")
+    x, room = np.linspace(-3, 3, 21), np.zeros((2, 43))
+    module.softplus_and_sigmoid(x, out=(room[0, 1::2], room[1, 1::2]))
+    np.testing.assert_array_equal(room[0, 1::2], module.softplus(x))
+    np.testing.assert_array_equal(room[1, 1::2], module.sigmoid(x))
+    assert not room[:, ::2].any()

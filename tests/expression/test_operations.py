@@ -57,6 +57,46 @@ def test_an_operation_is_that_of_numpy(
     np.testing.assert_allclose(OPERATIONS[operation](*arguments), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("batches", [("A", "B"), ("A", ""), ("", "B")])
+@pytest.mark.parametrize(
+    "shape", [(8, 8, 8), (20, 3, 2), (50, 8, 1), (1, 8, 1), (1, 8, 5), (70, 6, 2), (70, 6, 1)]
+)
+def test_large_batches_are_multiplied_as_by_numpy(
+    shape: tuple[int, int, int], batches: tuple[str, str], dtype: type
+) -> None:
+    m, k, n = shape
+    A: Array = rng.normal(size=((300,) if batches[0] else ()) + (m, k)).astype(dtype)
+    B: Array = rng.normal(size=((300,) if batches[1] else ()) + (k, n)).astype(dtype)
+    for factor in (A, A.mT.copy().mT):
+        C = OPERATIONS["product"](factor, B)
+        assert C.dtype == dtype
+        allowed = 100 * k * float(np.finfo(dtype).eps)
+        np.testing.assert_allclose(C, factor @ B, rtol=0, atol=allowed)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(30, 40, 50), (300, 40, 50), (1, 200, 200), (200, 200, 1)])
+def test_two_matrices_are_multiplied_as_by_numpy(shape: tuple[int, int, int], dtype: type) -> None:
+    m, k, n = shape
+    A: Array = rng.normal(size=(m, k)).astype(dtype)
+    B: Array = rng.normal(size=(k, n)).astype(dtype)
+    C = OPERATIONS["product"](A, B)
+    assert C.dtype == dtype
+    np.testing.assert_allclose(C, A @ B, rtol=0, atol=100 * k * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(300, 50, 1), (300, 5, 7), (300, 0, 7), (40, 80, 80)])
+def test_large_batches_are_added_as_by_numpy(shape: tuple[int, ...], dtype: type) -> None:
+    X: Array = rng.normal(size=shape).astype(dtype)
+    for each in (X, X.mT):
+        total = OPERATIONS["sum"](each)
+        assert total.dtype == dtype
+        expected = each.sum(axis=(1, 2), keepdims=True)
+        np.testing.assert_allclose(total, expected, atol=1e4 * float(np.finfo(dtype).eps))
+
+
 @pytest.mark.parametrize("k", [-2, -1, 0, 1, 2, 5])
 def test_a_matrix_power_is_that_of_numpy(k: int) -> None:
     value = OPERATIONS["matrix_power"](A, np.full((1, 1), float(k)))

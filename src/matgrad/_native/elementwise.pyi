@@ -2,3 +2,4 @@ from numpy import ufunc
 
 sigmoid: ufunc
 softplus: ufunc
+softplus_and_sigmoid: ufunc

@@ -52,6 +52,20 @@ def softplus(x: Array) -> Array:
     return tail
 
 
+def softplus_and_sigmoid(x: Array) -> tuple[Array, Array]:
+    """Return a function and its derivative, which share an exponential.
+
+    Examples
+    --------
+    >>> softplus_and_sigmoid(np.zeros(1))
+    (array([0.69314718]), array([0.5]))
+    """
+    if x.dtype == np.float64:
+        first, second = elementwise.softplus_and_sigmoid(x)
+        return first, second
+    return softplus(x), sigmoid(x)
+
+
 def relu(x: Array) -> Array:
     """Return x where it is positive and 0 elsewhere; NaN stays NaN.
 

@@ -16,6 +16,7 @@ import numpy as np
 from matgrad.expression.operations import (
     CONSTANTS,
     OPERATIONS,
+    PAIRS,
     UFUNCS,
     Array,
     factorisation,
@@ -101,6 +102,8 @@ def _step(
         return _plain(instruction, partial(CONSTANTS[operation], dtype, *instruction.attributes))
     if operation == "factorise":
         return _several(instruction, factorisation(instruction.attributes))
+    if operation in PAIRS:
+        return _several(instruction, PAIRS[operation])
     if operation not in UFUNCS:
         return _plain(instruction, OPERATIONS[operation])
     dying = owners.intersection(instruction.last_uses)

@@ -24,6 +24,7 @@ from matgrad.expression.nodes import (
     Variable,
     number_of,
 )
+from matgrad.expression.pairing import pair_softplus
 from matgrad.expression.program import Program, Register
 
 OF_MATRIX = {"det": "det", "logdet": "logdet", "inv": "inverse", "adj": "adjugate"}
@@ -63,7 +64,7 @@ def lower(
     for expression in sorted(expressions, key=lambda each: each.is_scalar):
         lowering.value(expression)
     program = builder.program(*(lowering.value(expression) for expression in expressions))
-    return share_factorisations(program)
+    return pair_softplus(share_factorisations(program))
 
 
 class _Lowering:

@@ -19,6 +19,7 @@ add, subtract,        A, B               of elements; an operand with one row or
 multiply, divide,                        repeated to the size of the other
 power
 exp, log, ...         A                  the elementwise functions of the language, and conj
+softplus_and_sigmoid  A                  two: a function and its derivative
 expm, sinm, cosm      A                  functions of a square matrix
 trace                 A                  tr A
 trace_product         A, B               tr(A B)

@@ -34,8 +34,8 @@ stores with Gauss-Jordan, too (inv 1.3 times at n = 8).
 from libc.math cimport NAN
 
 from lanes cimport (
-    absolute, both, broadcast, either, element, equal, gather, greater, lane, load_unless, mark,
-    maximum, select, subtract_product, width, zero_where,
+    absolute, both, broadcast, either, equal, gather, greater, lane, load_unless, maximum, select,
+    subtract_product, zero_where,
 )
 
 cdef enum:
@@ -61,8 +61,8 @@ cdef inline void eliminate(
     """
     cdef lane *used = work
     cdef Py_ssize_t i, start, stop
-    for i in range(workspace(n)):
-        work[i] = broadcast(0.0, a[0])
+    for i in range(n):
+        used[i] = broadcast(0.0, a[0])
     for i in range((n + RANK - 2) // RANK):
         start = i * RANK
         stop = min(start + RANK, n - 1)
@@ -119,8 +119,6 @@ cdef inline void eliminate_panel(
     cdef lane *rows = factors + RANK * n
     cdef lane *multipliers = rows + RANK * n
     cdef Py_ssize_t k, s, t
-    for s in range(RANK * RANK):
-        multipliers[s] = broadcast(0.0, a[0])
     take_columns(a, n, start, stop, jordan, fresh, factors)
     for k in range(start, stop):
         t = k - start
@@ -164,9 +162,13 @@ cdef inline void pivot_row_up_to_date(
     cdef lane m2 = multipliers[t * RANK + 2], u
     for j in range(first, last):
         u = gather(a + j, index, pitch)
-        u = subtract_product(u, m0, rows[j])
-        u = subtract_product(u, m1, rows[n + j])
-        rows[t * n + j] = subtract_product(u, m2, rows[2 * n + j])
+        if t > 0:
+            u = subtract_product(u, m0, rows[j])
+        if t > 1:
+            u = subtract_product(u, m1, rows[n + j])
+        if t > 2:
+            u = subtract_product(u, m2, rows[2 * n + j])
+        rows[t * n + j] = u
 
 
 cdef inline void eliminate_column(
@@ -238,12 +240,12 @@ cdef inline void note_multiples(
     """a_i / pivot; used rows are not read again, whatever is subtracted from them."""
     cdef lane zero = broadcast(0.0, pivot), one = broadcast(1.0, pivot)
     cdef lane reciprocal = zero_where(equal(pivot, zero), one / pivot)
+    cdef lane row = zero
     cdef Py_ssize_t i
-    cdef int w
     for i in range(n):
         column[i * RANK] = column[i * RANK] * reciprocal
-    for w in range(width(pivot)):
-        mark(used + <Py_ssize_t> element(&index, w), w)
+        used[i] = either(used[i], equal(row, index))
+        row = row + one
 
 
 cdef inline void note_factors(

@@ -13,7 +13,8 @@ B  log(1 + t) = 2 artanh(u), u = t / (2 + t) <= 1/3: the series in u^2 to the po
    is below 2e-18. No small t loses anything, as it would in 1 + t.
 
 Cost: about 50 operations of a register: 2.0 and 1.1 us for 1000 numbers in eight lanes, 2.6 for
-both at once, where NumPy's passes take 11 and 8. Error: below 3 units in the last place (tested against mpmath).
+both at once, where NumPy's passes take 11 and 8. Error: below 3 units in the last place (tested
+against mpmath).
 
 Rejected, not measured: minimax polynomials (some terms fewer, and coefficients without a source).
 """

@@ -267,6 +267,47 @@ cdef inline void multiply_column(
         put(c.first + i * c.row, c.row, m - i, turned[0])
 
 
+# ---- what is done with products -----------------------------------------------------------------
+
+cdef inline double inner_product(
+    lane like, const char *x, const char *y, Py_ssize_t count
+) noexcept nogil:
+    """sum_i x_i y_i of contiguous numbers."""
+    cdef lane zero = broadcast(0.0, like), even = zero, odd = zero
+    cdef Py_ssize_t W = width(like), bytes = sizeof(like), pairs = count // (2 * W), i, left
+    cdef double sum = 0.0
+    for i in range(pairs):
+        even = multiply_add(load(x + 2 * i * bytes, like), load(y + 2 * i * bytes, like), even)
+        odd = multiply_add(load(x + (2 * i + 1) * bytes, like),
+                           load(y + (2 * i + 1) * bytes, like), odd)
+    for i in range(2 * pairs, (count + W - 1) // W):
+        left = min(W, count - i * W)
+        even = multiply_add(load_some(x + i * bytes, left, zero),
+                            load_some(y + i * bytes, left, zero), even)
+    even = even + odd
+    for i in range(W):
+        sum += element(&even, i)
+    return sum
+
+
+cdef inline void add(
+    lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
+    """C = A + B, where the rows of A and B are contiguous."""
+    cdef Py_ssize_t W = width(like), bytes = sizeof(like), i, t, left
+    cdef lane zero = broadcast(0.0, like)
+    for i in range(m):
+        for t in range((n + W - 1) // W):
+            left = min(W, n - t * W)
+            put(c.first + i * c.row + t * W * c.column, c.column, left,
+                load_some(a.first + i * a.row + t * bytes, left, zero)
+                + load_some(b.first + i * b.row + t * bytes, left, zero))
+
+
+cdef inline lane load_some(const char *place, Py_ssize_t count, lane rest) noexcept nogil:
+    return load(place, rest) if count == width(rest) else load_part(place, count, rest)
+
+
 # ---- entries ------------------------------------------------------------------------------------
 
 cdef inline void put(char *place, Py_ssize_t step, Py_ssize_t count, lane values) noexcept nogil:

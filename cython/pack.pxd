@@ -267,25 +267,6 @@ cdef inline void write_square(
         store(matrix + origin[j + w] * column_stride + i * item, square[w])
 
 
-cdef inline void write_matrix(
-    const lane *a, Py_ssize_t pitch, char *matrix, Py_ssize_t m, Py_ssize_t n,
-    Py_ssize_t row_stride, Py_ssize_t column_stride
-) noexcept nogil:
-    """The inverse of `read_matrix`."""
-    cdef Py_ssize_t W = width(a[0]), item = item_size(a[0]), i, j
-    cdef char *entry
-    for i in range(m):
-        if column_stride == item:
-            memcpy(matrix + i * row_stride, a + i * pitch, n * item)
-            continue
-        for j in range(n):
-            entry = matrix + i * row_stride + j * column_stride
-            if lane is vd:
-                (<double *> entry)[0] = element(a, i * pitch * W + j)
-            else:
-                (<float *> entry)[0] = <float> element(a, i * pitch * W + j)
-
-
 cdef inline double read(const char *place, lane like) noexcept nogil:
     """One scalar of the type that `like` is made of."""
     if lane is vd:

@@ -9,19 +9,19 @@ W: W rows of X are transposed in registers and multiplied with W rows of A, so b
 along their rows.
 
 tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two
-products of n m^2 + n^2 m multiply-adds, four with the gradient. Rejected: einsum's order
-(strided reads of X), forming X'QX A (one more product of m^2 n).
+products of n m^2 + n^2 m multiply-adds, four with the gradient: one triple a lane, or from ALONE
+entries on by the products of matmul.pxd. Rejected: einsum's order (strided reads of X), forming
+X'QX A (one more product of m^2 n).
 """
 
 from lanes cimport (
     broadcast, element, lane, load, load_transposed, multiply_add, width,
 )
 from pack cimport MOST_LANES, item_size, read, real
-from rows cimport update_four, update_one
 
 cdef enum:
-    LARGE = 1024        # entries from which one matrix is taken at a time
-    DEPTH = 128         # rows of a factor that stay in L1, two vectors wide
+    LARGE = 1024        # entries from which one pair is taken at a time
+    ALONE = 512         # entries of X from which one triple is
 
 
 cdef inline double diagonal_sum(
@@ -90,55 +90,6 @@ cdef inline lane quadratic(
         multiply_matrices(x, m, 1, a, 1, m, product, n, m, m, False)
         multiply_matrices(q, 1, n, product, m, 1, gradient, n, n, m, True)
     return value
-
-
-cdef inline double quadratic_by_rows(
-    const lane *x, const lane *a, const lane *q, Py_ssize_t n, Py_ssize_t x_pitch,
-    Py_ssize_t m, Py_ssize_t q_pitch, lane *product, lane *qxa, lane *packed
-) noexcept nogil:
-    """tr(XAX'Q) of one triple along its rows; leaves QXA, the gradient's first term."""
-    cdef lane total = broadcast(0.0, x[0])
-    cdef double sum = 0.0
-    cdef Py_ssize_t i
-    add_two_products(x, a, q, n, x_pitch, m, q_pitch, product, qxa, packed, False)
-    for i in range(n * x_pitch):
-        total = multiply_add(x[i], qxa[i], total)
-    for i in range(width(total)):
-        sum += element(&total, i)
-    return sum
-
-
-cdef inline void add_two_products(
-    const lane *x, const lane *a, const lane *q, Py_ssize_t n, Py_ssize_t x_pitch,
-    Py_ssize_t m, Py_ssize_t q_pitch, lane *product, lane *result, lane *packed, bint accumulate
-) noexcept nogil:
-    """result = QXA, or result + QXA: each product is subtracted, so the signs cancel."""
-    cdef Py_ssize_t i
-    for i in range(n * x_pitch):
-        product[i] = broadcast(0.0, x[0])
-        result[i] = result[i] if accumulate else product[i]
-    subtract_matrix_product(product, x, a, n, m, x_pitch, x_pitch, packed)
-    subtract_matrix_product(result, q, product, n, n, q_pitch, x_pitch, packed)
-
-
-cdef inline void subtract_matrix_product(
-    lane *c, const lane *a, const lane *b, Py_ssize_t m, Py_ssize_t k,
-    Py_ssize_t a_pitch, Py_ssize_t pitch, lane *packed
-) noexcept nogil:
-    """C -= A B along rows, A (m, k): two vectors of DEPTH rows of B at a time stay in L1."""
-    cdef Py_ssize_t step = a_pitch * width(a[0]), first, depth, tile, block, i, t
-    for block in range((k + DEPTH - 1) // DEPTH):
-        first = block * DEPTH
-        depth = min(DEPTH, k - first)
-        for tile in range(pitch // 2):
-            for t in range(depth):
-                packed[2 * t] = b[(first + t) * pitch + 2 * tile]
-                packed[2 * t + 1] = b[(first + t) * pitch + 2 * tile + 1]
-            for i in range(0, m - 3, 4):
-                update_four(c + i * pitch + 2 * tile, pitch, a, i * step + first, step, depth,
-                            packed)
-            for i in range(m - m % 4, m):
-                update_one(c + i * pitch + 2 * tile, a, i * step + first, depth, packed)
 
 
 cdef inline void multiply_matrices(

@@ -11,11 +11,11 @@ from batches cimport (
 from determinants cimport complex_type
 from flags cimport clear_flags
 from lanes cimport broadcast, lane, width
-from pack cimport read_matrix, real, write_matrix
+from matmul cimport add, factor, inner_product, multiply, transposed
+from pack cimport item_size, real
 from plain cimport FINE
 from products cimport (
-    DEPTH, LARGE, add_two_products, diagonal_sum, product_sum, product_sum_by_squares, quadratic,
-    quadratic_by_rows,
+    ALONE, LARGE, diagonal_sum, product_sum, product_sum_by_squares, quadratic,
 )
 
 
@@ -119,10 +119,10 @@ cdef inline void quadratic_real(
     cdef Py_ssize_t n = dimensions[1], m = dimensions[2]
     cdef Py_ssize_t vectors = 4 * n * m + m * m + n * n + 1     # one at least: an address
     cdef int status = FINE, part
-    cdef bint large = n * m >= LARGE
+    cdef bint large = n * m >= ALONE
     cdef batch b
     if large:
-        vectors = (3 * n + m) * even_pitch(m, like) + n * even_pitch(n, like) + 2 * DEPTH
+        vectors = 4 * (n * m // width(like) + 2) + (max(n, m) + 1) * (m // width(like) + 1)
     if not begin(&b, args, dimensions, steps, 1 if large else width(like),
                  vectors * sizeof(like), 2 * n * m * (n + m)):
         return
@@ -137,7 +137,7 @@ cdef inline void quadratic_real(
 cdef inline int quadratic_part(
     lane like, const batch *b, bint gradient, int part
 ) noexcept nogil:
-    if b.dimensions[1] * b.dimensions[2] >= LARGE:
+    if b.dimensions[1] * b.dimensions[2] >= ALONE:
         return large_quadratic_part(like, b, gradient, part)
     return small_quadratic_part(like, b, gradient, part)
 
@@ -168,34 +168,30 @@ cdef inline int small_quadratic_part(
 cdef inline int large_quadratic_part(
     lane like, const batch *b, bint gradient, int part
 ) noexcept nogil:
-    """One triple at a time, along rows; A and Q are read again transposed for the second term."""
-    cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], k, core = 5 if gradient else 4
-    cdef Py_ssize_t x_pitch = even_pitch(m, like), q_pitch = even_pitch(n, like)
+    """One triple at a time, along rows: QXA, and with the gradient Q'XA', too."""
+    cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], core = 5 if gradient else 4, k
+    cdef Py_ssize_t item = item_size(like), vectors = n * m // width(like) + 2
     cdef const npy_intp *strides = b.steps + core
-    cdef lane *x = <lane *> part_memory(b)
-    cdef lane *a = x + n * x_pitch
-    cdef lane *q = a + m * x_pitch
-    cdef lane *product = q + n * q_pitch
-    cdef lane *result = product + n * x_pitch
-    cdef lane *packed = result + n * x_pitch
+    cdef lane *copy = <lane *> part_memory(b)
+    cdef lane *packed = copy + 4 * vectors
+    cdef factor x, a, q, xa, qxa, other
+    xa = factor(<char *> (copy + vectors), m * item, item)
+    qxa = factor(xa.first + vectors * sizeof(like), xa.row, item)
+    other = factor(qxa.first + vectors * sizeof(like), xa.row, item)
     clear_flags()
     for k in range(part_start(b, part), part_stop(b, part)):
-        read_matrix(x, x_pitch, matrix(b, 0, k), n, m, strides[0], strides[1])
-        read_matrix(a, x_pitch, matrix(b, 1, k), m, m, strides[2], strides[3])
-        read_matrix(q, q_pitch, matrix(b, 2, k), n, n, strides[4], strides[5])
-        store_values(b, 3, k, k + 1, broadcast(quadratic_by_rows(
-            x, a, q, n, x_pitch, m, q_pitch, product, result, packed), like))
+        x = factor(<char *> in_c_order(b, 0, k, n, m, core, copy), xa.row, item)
+        a = factor(matrix(b, 1, k), strides[2], strides[3])
+        q = factor(matrix(b, 2, k), strides[4], strides[5])
+        multiply(like, x, a, xa, n, m, m, packed, True)
+        multiply(like, q, xa, qxa, n, n, m, packed, True)
+        store_values(b, 3, k, k + 1, broadcast(inner_product(like, x.first, qxa.first, n * m),
+                                               like))
         if gradient:
-            read_matrix(a, x_pitch, matrix(b, 1, k), m, m, strides[3], strides[2])
-            read_matrix(q, q_pitch, matrix(b, 2, k), n, n, strides[5], strides[4])
-            add_two_products(x, a, q, n, x_pitch, m, q_pitch, product, result, packed, True)
-            write_matrix(result, x_pitch, matrix(b, 4, k), n, m, strides[6], strides[7])
+            multiply(like, x, transposed(a), xa, n, m, m, packed, True)
+            multiply(like, transposed(q), xa, other, n, n, m, packed, True)
+            add(like, qxa, other, factor(matrix(b, 4, k), strides[6], strides[7]), n, m)
     return raised()
-
-
-cdef inline Py_ssize_t even_pitch(Py_ssize_t n, lane like) noexcept nogil:
-    """Vectors a row, for tiles of two."""
-    return (n + 2 * width(like) - 1) // (2 * width(like)) * 2
 
 
 cdef inline char *matrix(const batch *b, int operand, Py_ssize_t k) noexcept nogil:

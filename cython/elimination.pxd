@@ -27,8 +27,8 @@ rows lane by lane (by count 8 n^2 scalar moves for Gauss, 16 n^2 for Gauss-Jorda
 gathers and n^3/6 wasted products of used rows: more up to n = 46), masked row moves (n^3
 blends), updating the rest of the panel after every column (more stores; measured on AVX-512,
 det took 1.6 times the time at n = 32 and 1.3 times at n = 8), a pass of its own for the row of
-the pivot (det 1.4 times at n = 16), marking the pivot's rows in `fresh` and `factors` by scalar
-stores with Gauss-Jordan, too (inv 1.3 times at n = 8).
+the pivot (det 1.4 times at n = 16), marking the pivots' rows by scalar stores (det 1.06 times at
+n = 8, inv 1.3 times), code of its own for n = 8 (det 0.96 times, but inv 1.14 times).
 """
 
 from libc.math cimport NAN

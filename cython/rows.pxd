@@ -15,8 +15,9 @@ first: every entry takes the same operations in the same order as on lanes, and 
 bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a
 group of lanes leaves the L2 cache, and for batches too small to fill the lanes. Rejected: LAPACK
 through SciPy (an optional dependency, other bits than on lanes, and no adjugate), tiles of 6 x 2
-and prefetching the next one (no gain), blocks eliminated where they are in the matrix (det took
-1.25 times the time at n = 256), panels of 64 (0.8 of the time at n = 2000, but 1.3 times at 128).
+(no gain) and of 8 x 2 (1.02 to 1.04 times the time), prefetching the next one (no gain), blocks
+eliminated where they are in the matrix (det took 1.25 times the time at n = 256), panels of 64 (0.8
+of the time at n = 2000, but 1.3 times at 128).
 """
 
 from libc.math cimport fabs

@@ -115,7 +115,8 @@ def _product_of_vectors(A: Array, B: Array) -> Array:
 def _fit(A: Array, B: Array) -> bool:
     """Return whether the kernel multiplies A by B."""
     return (
-        A.dtype.kind == "f" == B.dtype.kind
+        A.dtype.char in "fd"
+        and B.dtype.char in "fd"
         and max(*A.shape[-2:], *B.shape[-2:]) <= LARGEST_MULTIPLIED
     )
 

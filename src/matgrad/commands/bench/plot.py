@@ -56,7 +56,8 @@ def _draw_panel(panel: "Axes", title: str, results: Sequence[Result]) -> None:
         if timed:
             sizes = [result.case.n for result in timed]
             panel.plot(sizes, [r.nanoseconds(name) for r in timed], label=name, **style)
-    panel.set(xscale="log", yscale="log", title=title, xlabel="n", ylabel="ns per matrix")
+    panel.set(xscale="log", yscale="log", xlabel="n", ylabel="ns per matrix")
+    panel.set_title(title, fontsize=9)  # the longest is as wide as a panel
     sizes = sorted({result.case.n for result in results})
     panel.set_xticks(sizes, labels=map(str, sizes))
     panel.set_xticks([], minor=True)

@@ -10,14 +10,12 @@ cimport numpy as cnp
 from numpy cimport npy_intp
 
 from flags cimport clear_flags
-from lanes cimport DOUBLES, VD, element, load, store_part, vd
-from logistic cimport both_of, sigmoid_of, softplus_of
+from lanes cimport DOUBLES, VD, load, vd
+from logistic cimport softplus_and_sigmoid_of
+from pack cimport MOST_LANES, put
 
 cnp.import_array()
 cnp.import_ufunc()
-
-cdef enum:
-    MOST_LANES = 16
 
 cdef cnp.PyUFuncGenericFunction softplus_loops[1]
 cdef cnp.PyUFuncGenericFunction sigmoid_loops[1]
@@ -27,20 +25,19 @@ cdef char types[3]
 
 
 cdef inline void loop(
-    char **args, const npy_intp *dimensions, const npy_intp *steps, bint is_sigmoid, bint is_pair
+    char **args, const npy_intp *dimensions, const npy_intp *steps, int softplus_at, int sigmoid_at
 ) noexcept nogil:
+    """The functions whose operand is named; of the other one the compiler leaves nothing."""
     cdef npy_intp start = 0, count
-    cdef vd x, softplus = DOUBLES, sigmoid = DOUBLES
+    cdef vd softplus, sigmoid
     while start < dimensions[0]:
         count = min(<npy_intp> VD, dimensions[0] - start)
-        x = read(args[0] + start * steps[0], steps[0], count)
-        if is_pair:
-            both_of(x, &softplus, &sigmoid)
-            write(args[1] + start * steps[1], steps[1], count, softplus)
-            write(args[2] + start * steps[2], steps[2], count, sigmoid)
-        else:
-            x = sigmoid_of(x) if is_sigmoid else softplus_of(x)
-            write(args[1] + start * steps[1], steps[1], count, x)
+        softplus_and_sigmoid_of(read(args[0] + start * steps[0], steps[0], count), &softplus,
+                                &sigmoid)
+        if softplus_at:
+            put(args[softplus_at] + start * steps[softplus_at], steps[softplus_at], count, softplus)
+        if sigmoid_at:
+            put(args[sigmoid_at] + start * steps[sigmoid_at], steps[sigmoid_at], count, sigmoid)
         start += count
     # Comparisons with NaN have raised flags that mean nothing.
     clear_flags()
@@ -58,31 +55,22 @@ cdef inline vd read(const char *place, npy_intp step, npy_intp count) noexcept n
     return load(<const char *> buffer, DOUBLES)
 
 
-cdef inline void write(char *place, npy_intp step, npy_intp count, vd values) noexcept nogil:
-    cdef npy_intp l
-    if step == sizeof(double):
-        store_part(place, count, values)
-        return
-    for l in range(count):
-        (<double *> (place + l * step))[0] = element(&values, l)
-
-
 cdef void softplus_loop(
     char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
 ) noexcept nogil:
-    loop(args, dimensions, steps, False, False)
+    loop(args, dimensions, steps, 1, 0)
 
 
 cdef void sigmoid_loop(
     char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
 ) noexcept nogil:
-    loop(args, dimensions, steps, True, False)
+    loop(args, dimensions, steps, 0, 1)
 
 
 cdef void pair_loop(
     char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
 ) noexcept nogil:
-    loop(args, dimensions, steps, False, True)
+    loop(args, dimensions, steps, 1, 2)
 
 
 softplus_loops[0] = softplus_loop

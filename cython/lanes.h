@@ -5,7 +5,7 @@
  * too, with all bits set where the condition holds and none elsewhere; an index is a lane vector of
  * whole numbers (exact up to 2^24 in a float). One type for all three keeps the kernels generic, and
  * the compiler turns masks into mask registers where the processor has them. Intrinsics stand only
- * where the extension has no word for the operation: fused multiply-add, gather, movemask.
+ * where the extension has no word for the operation: fused multiply-add, movemask, parts of a vector.
  *
  * Rejected: std::simd (not in GCC 12), one class a type with operators (Cython would need every
  * operator declared twice), integer vectors for masks (a second fused type, paired with the first). */

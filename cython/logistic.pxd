@@ -47,25 +47,10 @@ cdef enum:
     LARGEST = 800           # exp(-800) is 0
 
 
-cdef inline vd softplus_of(vd x) noexcept nogil:
-    return maximum(x, DOUBLES) + log_one_plus(exp_minus(absolute(x)))
-
-
-cdef inline vd sigmoid_of(vd x) noexcept nogil:
-    return fraction(x, exp_minus(absolute(x)))
-
-
-cdef inline void both_of(vd x, vd *softplus, vd *sigmoid) noexcept nogil:
-    """Both from one exponential, with the same bits."""
-    cdef vd t = exp_minus(absolute(x))
+cdef inline void softplus_and_sigmoid_of(vd x, vd *softplus, vd *sigmoid) noexcept nogil:
+    cdef vd t = exp_minus(absolute(x)), one = broadcast(1, DOUBLES)
     softplus[0] = maximum(x, DOUBLES) + log_one_plus(t)
-    sigmoid[0] = fraction(x, t)
-
-
-cdef inline vd fraction(vd x, vd t) noexcept nogil:
-    """1 / (1 + t), and t / (1 + t) where x is negative."""
-    cdef vd one = broadcast(1, DOUBLES)
-    return select(greater(DOUBLES, x), t, one) / (one + t)
+    sigmoid[0] = select(greater(DOUBLES, x), t, one) / (one + t)
 
 
 cdef inline vd exp_minus(vd a) noexcept nogil:

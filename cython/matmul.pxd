@@ -25,9 +25,9 @@ from batches cimport (
 from flags cimport clear_flags
 from lanes cimport (
     broadcast, element, lane, load, load_half_transposed, load_part, load_transposed, multiply_add,
-    set_element, store_part, vd, width,
+    set_element, width,
 )
-from pack cimport MOST_LANES, item_size, load_one, read
+from pack cimport MOST_LANES, item_size, load_one, put, read
 from plain cimport FINE
 
 cdef enum:
@@ -306,18 +306,3 @@ cdef inline void add(
 
 cdef inline lane load_some(const char *place, Py_ssize_t count, lane rest) noexcept nogil:
     return load(place, rest) if count == width(rest) else load_part(place, count, rest)
-
-
-# ---- entries ------------------------------------------------------------------------------------
-
-cdef inline void put(char *place, Py_ssize_t step, Py_ssize_t count, lane values) noexcept nogil:
-    """At most `count` lanes, to entries `step` bytes apart."""
-    cdef Py_ssize_t l
-    if step == item_size(values):
-        store_part(place, count, values)
-        return
-    for l in range(min(count, width(values))):
-        if lane is vd:
-            (<double *> (place + l * step))[0] = element(&values, l)
-        else:
-            (<float *> (place + l * step))[0] = <float> element(&values, l)

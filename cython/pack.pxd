@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from lanes cimport (
     broadcast, element, lane, load_half_transposed, load_lanes, load_transposed, pick, set_element,
-    store, store_half_transposed, store_lanes, store_transposed, vd, vf, width,
+    store, store_half_transposed, store_lanes, store_part, store_transposed, vd, vf, width,
 )
 
 cdef enum:
@@ -289,3 +289,16 @@ cdef inline void store_one(
         store_lanes(<double> 0, places, offset, matrices, values)
     else:
         store_lanes(<float> 0, places, offset, matrices, values)
+
+
+cdef inline void put(char *place, Py_ssize_t step, Py_ssize_t count, lane values) noexcept nogil:
+    """At most `count` lanes, to entries `step` bytes apart."""
+    cdef Py_ssize_t l
+    if step == item_size(values):
+        store_part(place, count, values)
+        return
+    for l in range(min(count, width(values))):
+        if lane is vd:
+            (<double *> (place + l * step))[0] = element(&values, l)
+        else:
+            (<float *> (place + l * step))[0] = <float> element(&values, l)

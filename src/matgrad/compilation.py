@@ -185,8 +185,8 @@ def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:
 def _laid_out(register: Any) -> Any:
     """Return a constant of a batch in C order.
 
-    Times a stack of transposed matrices takes `numpy.matmul` twice as long: 130 us instead of 55
-    for 1000 of size 8.
+    A sum of stacks in different orders takes NumPy three times as long: 37 us instead of 13 for
+    1000 matrices of size 8.
     """
     is_batch = isinstance(register, np.ndarray) and register.ndim > 2
     return np.ascontiguousarray(register) if is_batch else register

@@ -121,6 +121,9 @@ def test_gradients_are_transposes_of_adjugate_and_inverse(kernels: ModuleType, X
     inverse = kernels.inv(X)
     bound = 16 * max(len(X), 1) * u * kappa * np.linalg.norm(inverse)
     assert_close(gradient.T, inverse, bound)
+    beside = kernels.slogdet_and_inverse(X)
+    for found, expected in zip(beside, kernels.slogdet_and_gradient(X), strict=True):
+        np.testing.assert_array_equal(found, expected.mT if expected.ndim == X.ndim else expected)
 
 
 @given(opposite)

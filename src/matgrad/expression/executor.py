@@ -1,4 +1,4 @@
-"""The executor on NumPy: runs a program on whole batches, with gufuncs and `numpy.matmul`.
+"""The executor on NumPy: runs a program on whole batches, with ufuncs, gufuncs and BLAS.
 
 It knows nothing of expressions, as programs know nothing of arrays; another executor can take its
 place. A register is an array of shape (..., rows, columns). A temporary is let go after its last

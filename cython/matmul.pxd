@@ -9,10 +9,10 @@ so that they raise no flag of their own. A B that is the same for the whole batc
 C with one column is A b: along the rows of A, W of them at once, whose sums are transposed in
 registers, or else as b'A'.
 
-Cost: m k n multiply-adds, and k n for packing. NumPy's BLAS takes 2.1 times the time at n = 8,
-where a call costs it more than the product, and twice at n = 32 to 256, where it leaves half of the
-registers' width unused on AVX-512. Rejected: one pair a lane (three transpositions cost more than
-the product at n = 8), blocking for L2 (programs leave sizes above 256 to BLAS).
+Cost: m k n multiply-adds, and k n for packing. In batches of float64 NumPy's BLAS takes 2.0 to 2.6
+times the time at n = 8, where a call costs it more than the product, and 1.8 to 2.2 times at n = 32
+to 128 (Zen 5, AVX-512). Rejected: one pair a lane, not measured (three transpositions for each
+product), blocking for L2 (programs leave sizes above 256 to BLAS).
 """
 
 from numpy cimport npy_intp

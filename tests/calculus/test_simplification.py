@@ -59,6 +59,13 @@ def test_the_way_of_writing_that_comes_first_is_kept() -> None:
     assert str(simplify(parse("(y - X*w)*alpha + (X*w - y)*beta"))).count("y - X*w") >= 1
 
 
+def test_a_matrix_that_proves_to_be_zero_keeps_its_shape() -> None:
+    zero = parse("inv(inv(zeros(n)*zeros(1, n)))*A")
+    assert str(simplify(zero)) == "zeros(n)*zeros(1, n)*A"
+    assert str(simplify(zero, parse("zeros(n, m)"))) == "zeros(n, m)"
+    assert str(simplify(parse("x'*inv(inv(zeros(n)*zeros(1, n)))*x"))) == "0"
+
+
 @settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )

@@ -71,9 +71,8 @@ def simplify(
         simple = simplify(sized, zeros, shapes)
         return simple if simple == zeros else shapes.settled(simple)
     simplifier = Simplifier(shapes)
-    if zeros is not None and not simplifier.terms(expression):
-        return zeros
-    return simplifier.expression(expression)
+    simple = simplifier.expression(expression)
+    return simple if zeros is None or simplifier.terms(simple) else zeros
 
 
 class Simplifier:
@@ -90,10 +89,11 @@ class Simplifier:
         if not self.terms(node) and not node.is_scalar:
             return node
         result = self.written(self.terms(node), node.kind)
-        shorter = self.written(self.terms(result), node.kind)
-        while shorter.node_count < result.node_count:
-            result = shorter
+        while self.terms(result) or node.is_scalar:
             shorter = self.written(self.terms(result), node.kind)
+            if shorter.node_count >= result.node_count:
+                break
+            result = shorter
         return result
 
     def written(self, terms: Terms, kind: Kind) -> Expression:

@@ -27,15 +27,16 @@ rows lane by lane (by count 8 n^2 scalar moves for Gauss, 16 n^2 for Gauss-Jorda
 gathers and n^3/6 wasted products of used rows: more up to n = 46), masked row moves (n^3
 blends), updating the rest of the panel after every column (more stores; measured on AVX-512,
 det took 1.6 times the time at n = 32 and 1.3 times at n = 8), a pass of its own for the row of
-the pivot (det 1.4 times at n = 16), marking the pivots' rows by scalar stores (det 1.06 times at
+the pivot (det 1.4 times at n = 16), gathering the pivot after the search (det 1.08 times at n = 8,
+1.04 at n = 16), marking the pivots' rows by scalar stores (det 1.06 times at
 n = 8, inv 1.3 times), code of its own for n = 8 (det 0.96 times, but inv 1.14 times).
 """
 
 from libc.math cimport NAN
 
 from lanes cimport (
-    absolute, both, broadcast, either, equal, gather, greater, lane, load_unless, maximum, select,
-    subtract_product, zero_where,
+    absolute, both, broadcast, differ, either, equal, gather, greater, lane, load_unless, maximum,
+    select, subtract_product, zero_where,
 )
 
 cdef enum:
@@ -93,13 +94,13 @@ cdef inline void finish(
 
 
 cdef inline lane parity(const lane *order, Py_ssize_t n) noexcept nogil:
-    """The sign of the permutation `order`, from its inversions."""
-    cdef lane sign = broadcast(1.0, order[0])
+    """The sign of the permutation `order`: that of a product of differences, one each two of it."""
+    cdef lane signs = broadcast(0.0, order[0])
     cdef Py_ssize_t i, k
     for k in range(1, n):
         for i in range(k):
-            sign = select(greater(order[i], order[k]), -sign, sign)
-    return sign
+            signs = differ(signs, order[k] - order[i])
+    return either(both(signs, broadcast(-0.0, signs)), broadcast(1.0, signs))
 
 
 # ---- a panel -----------------------------------------------------------------------------------
@@ -193,21 +194,24 @@ cdef inline void find_pivot(
     """The first unused row with the largest |entry| in column t of a; NaN if all are NaN.
 
     Two rows are compared at a time, each with its own best, since one would wait for itself."""
-    cdef lane one = broadcast(1.0, used[0]), two = one + one, none = -one
-    cdef lane best = none, second = none, row = none + one, at = row, at_second = row, later
+    cdef lane one = broadcast(1.0, used[0]), two = one + one, none = -one, row = broadcast(0.0, one)
+    cdef lane most = none, at = row, entry = broadcast(NAN, one)
+    cdef lane most_second = none, at_second = row, entry_second = entry, later
     cdef Py_ssize_t i
     for i in range(0, n - 1, 2):
-        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row, &best, &at)
+        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row,
+                &most, &at, &entry)
         compare(up_to_date(a + (i + 1) * pitch, t, jordan, fresh + i + 1, u, n), used[i + 1],
-                row + one, &second, &at_second)
+                row + one, &most_second, &at_second, &entry_second)
         row = row + two
     if n & 1:
         i = n - 1
-        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row, &best, &at)
-    later = either(greater(second, best), both(equal(second, best), greater(at, at_second)))
+        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row,
+                &most, &at, &entry)
+    later = either(greater(most_second, most),
+                   both(equal(most_second, most), greater(at, at_second)))
     index[0] = select(later, at_second, at)
-    pivot[0] = select(equal(maximum(second, best), none), broadcast(NAN, one),
-                      gather(a + t, index[0], pitch))
+    pivot[0] = select(later, entry_second, entry)
 
 
 cdef inline lane up_to_date(
@@ -227,11 +231,14 @@ cdef inline lane up_to_date(
     return c
 
 
-cdef inline void compare(lane c, lane used, lane row, lane *best, lane *at) noexcept nogil:
+cdef inline void compare(
+    lane c, lane used, lane row, lane *most, lane *at, lane *entry
+) noexcept nogil:
     """Take a row for the best so far if it is better; a used one counts as NaN, which never is."""
-    cdef lane size = either(absolute(c), used)
-    at[0] = select(greater(size, best[0]), row, at[0])
-    best[0] = maximum(size, best[0])
+    cdef lane size = either(absolute(c), used), better = greater(size, most[0])
+    at[0] = select(better, row, at[0])
+    entry[0] = select(better, c, entry[0])
+    most[0] = maximum(size, most[0])
 
 
 cdef inline void note_multiples(

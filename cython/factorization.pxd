@@ -148,7 +148,7 @@ cdef inline int elimination_group(
     lane *memory, double *careful_memory, const request *asked, group *g
 ) noexcept nogil:
     """One group of W matrices in lanes of their own precision."""
-    cdef Py_ssize_t n = g.n, k, pitch = lane_pitch(n)
+    cdef Py_ssize_t n = g.n, pitch = lane_pitch(n)
     cdef lane *a = memory
     cdef lane *scratch = a + n * pitch
     cdef lane *pivots = scratch + n * n
@@ -169,8 +169,7 @@ cdef inline int elimination_group(
     apart = far_apart(pivots, n, most)
     strange = either(apart, unusual(pivots, n, asked.gradient != GRADIENT_NONE))
     mantissa, exponent = parity(order, n), zero
-    for k in range(n - 1):
-        multiply_lanes(pivots[k], &mantissa, &exponent)
+    multiply_lanes(pivots, n - 1, &mantissa, &exponent)
     if asked.gradient == GRADIENT_OF_LOGDET:
         finish(a, n, order[n - 1], one, one / last, work)
     elif asked.gradient == GRADIENT_OF_DET:
@@ -179,7 +178,7 @@ cdef inline int elimination_group(
         strange = either(strange, not_finite(a, n * pitch))
     if asked.gradient == GRADIENT_OF_DET:
         status |= scale(a, n * pitch, mantissa, exponent, strange, g.count)
-    multiply_lanes(last, &mantissa, &exponent)
+    multiply_lanes(&last, 1, &mantissa, &exponent)
     singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
     redo = mask_bits(strange) | doubted(&singular, g, a[0])
     if redo:
@@ -209,7 +208,7 @@ cdef inline int row_elimination(
     lane *memory, double *careful_memory, const request *asked, group *g, int threads
 ) noexcept nogil:
     """A group of one matrix, with the same bits as in `elimination_group`, on so many threads."""
-    cdef Py_ssize_t n = g.n, k, pitch = row_pitch(n, memory[0])
+    cdef Py_ssize_t n = g.n, pitch = row_pitch(n, memory[0])
     cdef bint jordan = asked.gradient != GRADIENT_NONE
     cdef lane *a = memory
     cdef lane *pivots = a + n * pitch
@@ -228,8 +227,7 @@ cdef inline int row_elimination(
     last = pivots[n - 1]
     apart = far_apart(pivots, n, most)
     strange = either(apart, unusual(pivots, n, jordan))
-    for k in range(n - 1):
-        multiply_lanes(pivots[k], &mantissa, &exponent)
+    multiply_lanes(pivots, n - 1, &mantissa, &exponent)
     if asked.gradient == GRADIENT_OF_LOGDET:
         finish_rows(a, n, pitch, one, one / last)
     elif asked.gradient == GRADIENT_OF_DET:
@@ -238,7 +236,7 @@ cdef inline int row_elimination(
         strange = either(strange, not_finite(a, n * pitch))
     if asked.gradient == GRADIENT_OF_DET:
         status |= scale(a, n * pitch, mantissa, exponent, strange, width(a[0]))
-    multiply_lanes(last, &mantissa, &exponent)
+    multiply_lanes(&last, 1, &mantissa, &exponent)
     singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
     if mask_bits(strange) | doubted(&singular, g, a[0]):
         status |= redo_rows(singular & 1, careful_memory, asked, g, a, pitch,
@@ -348,12 +346,20 @@ cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
     return complement(equal(poison, zero))
 
 
-cdef inline void multiply_lanes(lane x, lane *mantissa, lane *exponent) noexcept nogil:
-    """mantissa 2^exponent times x, out of reach of over- and underflow."""
-    cdef lane e, f
-    x = split_exponent(x, &e)
-    mantissa[0] = split_exponent(mantissa[0] * x, &f)
-    exponent[0] = exponent[0] + e + f
+cdef inline void multiply_lanes(
+    const lane *x, Py_ssize_t count, lane *mantissa, lane *exponent
+) noexcept nogil:
+    """mantissa 2^exponent times all of x, out of reach of over- and underflow."""
+    cdef lane m = mantissa[0], sum = exponent[0], e
+    cdef Py_ssize_t k
+    for k in range(count):
+        m = m * split_exponent(x[k], &e)
+        sum = sum + e
+        if k % 64 == 63:
+            m = split_exponent(m, &e)
+            sum = sum + e
+    mantissa[0] = split_exponent(m, &e)
+    exponent[0] = sum + e
 
 
 cdef inline int scale(

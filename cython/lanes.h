@@ -276,6 +276,25 @@ template <class V> static inline V pick(const char *row, const int *index, V) {
     return out;
 }
 
+/* The same from a row that is `near`: as many scalars as one instruction chooses from. All of them
+ * are read, and of indices what is too much is dropped. Elsewhere none are near. */
+template <class V> static constexpr ptrdiff_t near(V) { return 0; }
+template <class V> static inline V pick_near(const char *row, const int *index, V like) {
+    return pick(row, index, like);
+}
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+template <> constexpr ptrdiff_t near(vd) { return 2 * VD; }
+template <> constexpr ptrdiff_t near(vf) { return 2 * VF; }
+static inline vd pick_near(const char *row, const int *index, vd) {
+    __m512i at = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)index));
+    return (vd)_mm512_permutex2var_pd(_mm512_loadu_pd(row), at, _mm512_loadu_pd(row + sizeof(vd)));
+}
+static inline vf pick_near(const char *row, const int *index, vf) {
+    __m512i at = _mm512_loadu_si512(index);
+    return (vf)_mm512_permutex2var_ps(_mm512_loadu_ps(row), at, _mm512_loadu_ps(row + sizeof(vf)));
+}
+#endif
+
 namespace matgrad {
 
 /* One stage of the butterfly: exchange the off-diagonal blocks of size S of rows i and i + S. */

@@ -43,6 +43,9 @@ cdef extern from "lanes.h" nogil:
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
     vd pick(const char *row, const int *index, vd like) noexcept
     vf pick(const char *row, const int *index, vf like) noexcept
+    Py_ssize_t near[T](T like) noexcept
+    vd pick_near(const char *row, const int *index, vd like) noexcept
+    vf pick_near(const char *row, const int *index, vf like) noexcept
     T load[T](const char *source, T like) noexcept
     void store[T](char *target, T value) noexcept
     vd load_part(const char *source, Py_ssize_t count, vd rest) noexcept

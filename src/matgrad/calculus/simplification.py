@@ -222,9 +222,9 @@ class Simplifier:
                 return self.loose(operand, scalar).times(-1)
             case Quotient(numerator, denominator):
                 below = self.loose(denominator, True)
-                above = self.loose(numerator, scalar)
-                inverse = below.power(-1)
-                return above.times(inverse.coefficient).with_scalars(inverse.scalars)
+                if below.coefficient:
+                    above, inverse = self.loose(numerator, scalar), below.power(-1)
+                    return above.times(inverse.coefficient).with_scalars(inverse.scalars)
             case Product():
                 return self.multiplied(map(self.loose_run, node.runs))
             case Number(value):

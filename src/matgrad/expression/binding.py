@@ -80,6 +80,7 @@ class _Check:
             self.measure(variable, shape)
         for variable, shape in shapes.items():
             self.lengths(variable, shape)
+        self.solve()
         self.equations()
         self.constants()
         self.batches(shapes)
@@ -152,6 +153,19 @@ class _Check:
         raise ValueError(
             f"{self.subject} needs {variable.name} of shape ({wanted}){condition}; got {shape}"
         )
+
+    def solve(self) -> None:
+        """Note the sizes that equations tell: p in m*n = k*p where all others are known."""
+        known = -1
+        while len(self.measured) > known:
+            known = len(self.measured)
+            for sides in self.inference.equations:
+                for side, other in (sides, sides[::-1]):
+                    unknown = [symbol for symbol in side.symbols if symbol not in self.measured]
+                    if len(unknown) == 1 and self.is_measured(other):
+                        factor = side.value(self.measured | {unknown[0]: 1})
+                        if factor and other.value(self.measured) % factor == 0:
+                            self.measured[unknown[0]] = other.value(self.measured) // factor
 
     def equations(self) -> None:
         """Refuse sizes for which products of dimensions differ that must be equal."""

@@ -214,6 +214,14 @@ def test_a_jacobian_shows_the_sizes_of_its_identities() -> None:
     np.testing.assert_allclose(J, np.diag((y / A).sum(axis=1)), rtol=1e-12)
 
 
+def test_a_constant_that_told_the_size_of_another_one_takes_it_along() -> None:
+    f = parse("((y' + alpha*x'*zeros(m, n).^2' + ones(1, n)*A)*(y + y)*ones(1, m))'")
+    rng = np.random.default_rng(4)
+    values = {"A": rng.normal(size=(3, 2)), "x": rng.normal(size=3), "y": rng.normal(size=2)}
+    for name in f.variables:
+        _check_matrix_function(f, name, {**values, "alpha": np.array(0.5)})
+
+
 def test_a_quotient_by_what_proves_to_be_zero_is_derived() -> None:
     text = "((-S'/1.0) ./ ((ones(1, n) + ones(1, n))*zeros(n, n)*x))^2 .* I(n) .* C"
     for name in "SxC":

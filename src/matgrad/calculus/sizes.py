@@ -98,7 +98,8 @@ class Shapes:
             for each, witness in witnesses.items()
             if witness is not None and unknown & {s for d in each.dimensions for s in d.symbols}
         }
-        return _replaced(result, lost)
+        # What has been replaced may have told the size of what is left.
+        return self._measurable(_replaced(result, lost), model) if lost else result
 
     def _witness(self, constant: Constant) -> Expression | None:
         """Return a constant as an expression that shows its size, None if no variable does."""

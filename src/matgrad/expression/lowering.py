@@ -26,6 +26,7 @@ from matgrad.expression.nodes import (
 )
 from matgrad.expression.pairing import pair_softplus
 from matgrad.expression.program import Program, Register
+from matgrad.expression.signs import absorb_signs
 
 OF_MATRIX = {"det": "det", "logdet": "logdet", "inv": "inverse", "adj": "adjugate"}
 
@@ -64,7 +65,7 @@ def lower(
     for expression in sorted(expressions, key=lambda each: each.is_scalar):
         lowering.value(expression)
     program = builder.program(*(lowering.value(expression) for expression in expressions))
-    return pair_softplus(share_factorisations(program))
+    return pair_softplus(absorb_signs(share_factorisations(program)))
 
 
 class _Lowering:

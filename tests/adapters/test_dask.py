@@ -34,7 +34,7 @@ def likelihood(parametrization: str = "full") -> Oracle:
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Return a client of two workers, each a process."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 

@@ -48,10 +48,18 @@ def test_a_common_matrix_is_found_behind_its_expression() -> None:
     assert program.count("product") == 3
 
 
+def test_a_product_with_transposes_is_formed_without_them() -> None:
+    gradient, value = "(inv(S) - inv(S)*C*inv(S))'", "logdet(S) + tr(inv(S)*C)"
+    program = program_of(gradient, value, symmetric="C")
+    assert program.count("product") == 2
+    assert program.count("transpose") == 1
+
+
 @pytest.mark.parametrize("n", [3, 7])
 @pytest.mark.parametrize(
     "text",
     [
+        "(inv(A) - inv(A)*B*inv(A))'*logdet(A)",
         "det(A) + logdet(A) + y'*inv(A)*x + tr(adj(A))",
         "inv(A)'*x + inv(A)*y*logdet(A')",
         "x'*inv(A)*B*inv(A)*y",
@@ -75,6 +83,8 @@ def test_what_is_shared_has_the_values_of_what_is_not(text: str, n: int) -> None
         + np.einsum("bij,bj->bi", inverse, y) * np.log(np.abs(det))[:, None],
         "x'*inv(A)*B*inv(A)*y": np.einsum("bi,bij,bjk,bkl,bl->b", x, inverse, B, inverse, y),
         "det(A)*sum(inv(A))": det * inverse.sum(axis=(1, 2)),
+        "(inv(A) - inv(A)*B*inv(A))'*logdet(A)": (inverse - inverse @ B @ inverse).mT
+        * np.log(np.abs(det))[:, None, None],
     }[text]
     np.testing.assert_allclose(value, expected, rtol=1e-9)
 

@@ -8,6 +8,7 @@ arXiv:1201.6035.)
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 from matgrad.expression.program import Instruction, Program, Register, assemble
@@ -30,7 +31,7 @@ def share_factorisations(program: Program) -> Program:
             groups.setdefault(sources.get(each.operands[0], each.operands[0]), []).append(each)
     sharing = _Sharing(groups, sources, program.registers)
     instructions = [new for each in program.instructions for new in sharing.replacement(each)]
-    return assemble(program.inputs, instructions, program.outputs)
+    return assemble(program.inputs, instructions, sharing.current(program.outputs))
 
 
 class _Sharing:
@@ -51,17 +52,32 @@ class _Sharing:
         self.sources = sources
         self.fresh = count(registers)
         self.inverses: dict[Register, Register] = {}
+        # What the transposes of a product are made of, and registers that stand for others.
+        self.mirrors: dict[Register, Register] = {}
+        self.renamed: dict[Register, Register] = {}
 
     def replacement(self, instruction: Instruction) -> Iterator[Instruction]:
         """Yield what takes the place of an instruction."""
         matrix = self.matrices.get(instruction)
         if matrix is None:
-            yield instruction
+            yield from self.kept(instruction)
             return
         if instruction in self.firsts:
             yield from self.factorisations(matrix, self.firsts[instruction])
         if instruction.operation == "solve":
             yield from self.product(matrix, instruction)
+
+    def kept(self, instruction: Instruction) -> Iterator[Instruction]:
+        """Yield an instruction of no such matrix, but for the transpose of a transposed product."""
+        operands = self.current(instruction.operands)
+        if instruction.operation == "transpose" and operands[0] in self.mirrors:
+            self.renamed[instruction.results[0]] = self.mirrors[operands[0]]
+        else:
+            yield replace(instruction, operands=operands)
+
+    def current(self, registers: Sequence[Register]) -> tuple[Register, ...]:
+        """Return the registers that now hold what registers held."""
+        return tuple(self.renamed.get(register, register) for register in registers)
 
     def factorisations(
         self, matrix: Register, group: Sequence[Instruction]
@@ -76,14 +92,24 @@ class _Sharing:
             if part:
                 attributes = tuple(what for what in wanted if what in part)
                 results = tuple(wanted[what] for what in attributes)
-                yield Instruction("factorise", (matrix,), results, attributes)
+                yield Instruction("factorise", self.current((matrix,)), results, attributes)
 
     def product(self, matrix: Register, solve: Instruction) -> Iterator[Instruction]:
-        """Yield the product with the inverse that takes the place of a solve."""
+        """Yield the product with the inverse that takes the place of a solve.
+
+        inv(A') B' is the transpose of B inv(A): matrices that lie along rows are multiplied faster,
+        and who asked for the transpose has it.
+        """
         factorised, right = solve.operands
         inverse = self.inverses[matrix]
-        if factorised in self.sources:
+        if factorised not in self.sources:
+            yield Instruction("product", (inverse, *self.current((right,))), solve.results)
+        elif right in self.sources:
+            product = self.mirrors[solve.results[0]] = next(self.fresh)
+            factors = *self.current((self.sources[right],)), inverse
+            yield Instruction("product", factors, (product,))
+            yield Instruction("transpose", (product,), solve.results)
+        else:
             transposed = next(self.fresh)
             yield Instruction("transpose", (inverse,), (transposed,))
-            inverse = transposed
-        yield Instruction("product", (inverse, right), solve.results)
+            yield Instruction("product", (transposed, *self.current((right,))), solve.results)

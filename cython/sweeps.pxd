@@ -9,7 +9,7 @@ quadratic, so nothing is truncated, and a large step leaves the least rounding.
   lane, against broadcasts of them. No inverse and no cofactor is used, so that a gradient built on
   these can be checked. The eliminations of neighbouring rows share what they can: all rows but
   those of one half of the matrix are eliminated for all of this half, and so on by halves, which
-  takes n^3 in all instead of n^4/3 and n log2 n searches for a pivot instead of n^2 (0.4 of the
+  takes n^3 in all instead of n^4/3 and n log2 n searches for a pivot instead of n^2 (0.6 of the
   time at n = 16). Cost: n^3 + n^4 multiply-adds for all entries. Rejected: a factorisation for
   every entry (2 n^5/3: 8 times as much at n = 16 by count).
 - log|det X|: the differences of det over det; those of log|det| are exact at no step.

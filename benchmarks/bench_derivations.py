@@ -1,8 +1,11 @@
 """What deriving costs: formulas of the catalog, long expressions, long products, high powers.
 
-pytest benchmarks/bench_derivations.py
+    pytest benchmarks/bench_derivations.py
+
+The slowest formula stands in the extra information of --benchmark-json.
 """
 
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -28,8 +31,14 @@ def test_expression(name: str, method: Any, benchmark: Any) -> None:
 
 def test_catalog(benchmark: Any) -> None:
     formulas = [formula for formula in catalog.values() if formula.kind != "identity"]
+    times = {}
     for formula in formulas:
         formula.derivation()
+        start = perf_counter()
+        formula.derivation()
+        times[formula.id] = perf_counter() - start
+    slowest = max(times, key=times.__getitem__)
+    benchmark.extra_info["slowest"] = f"{slowest}, {times[slowest] * 1e3:.1f} ms"
     benchmark.group = f"all {len(formulas)} formulas of the catalog"
 
     def derive_all() -> None:

@@ -118,7 +118,7 @@ cdef inline void permute(
 ) noexcept nogil:
     """Entry (k, j) of the target from entry (row_k, column_j) of n x n scalars in C order.
 
-    Behind the scalars and the indices there are W more to be read."""
+    Behind the scalars and the indices there are 2 W more to be read."""
     cdef Py_ssize_t W = width(like), item = item_size(like), first, j, k
     cdef const char *from_row
     cdef char *to_row

@@ -154,19 +154,21 @@ cdef inline void differences_of_rows(
     block: what elimination has left of these rows. product: the pivots', with the sign of the order
     of the rows. Zero if a pivot was: det is zero then whatever these rows are."""
     cdef Py_ssize_t half = (stop - first) // 2, other = stop - first - half, i
+    cdef Py_ssize_t done = n - (stop - first), middle = first + half
+    cdef double pivots
     if stop - first <= 1 or product == 0:
         for i in range(first, stop):
             differences_of_row(x + i * pitch, gradient, rows, order, n, pitch, i, product)
         return
     # The first half last: rows of one half that pass an odd number of the other's change the sign.
-    differences_of_rows(
-        x, gradient, rows, order, free + half * pitch, free, n, pitch, first, first + half,
-        eliminate_half(block + half * pitch, other, block, half, rows, order, free, n, pitch,
-                       n - (stop - first), -product if half & other & 1 else product))
-    differences_of_rows(
-        x, gradient, rows, order, free + other * pitch, free, n, pitch, first + half, stop,
-        eliminate_half(block, half, block + half * pitch, other, rows, order, free, n, pitch,
-                       n - (stop - first), product))
+    pivots = eliminate_half(block + half * pitch, other, block, half, rows, order, free, n, pitch,
+                            done, -product if half & other & 1 else product)
+    differences_of_rows(x, gradient, rows, order, free + half * pitch, free, n, pitch,
+                        first, middle, pivots)
+    pivots = eliminate_half(block, half, block + half * pitch, other, rows, order, free, n, pitch,
+                            done, product)
+    differences_of_rows(x, gradient, rows, order, free + other * pitch, free, n, pitch,
+                        middle, stop, pivots)
 
 
 cdef inline double eliminate_half(

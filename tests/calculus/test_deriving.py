@@ -12,7 +12,7 @@ from matgrad.calculus import Derivation, NotDifferentiableError, hessian_product
 from matgrad.calculus.simplification import simplify
 from matgrad.expression.evaluation import evaluate
 from matgrad.expression.expression import Expression
-from matgrad.expression.nodes import Variable
+from matgrad.expression.nodes import Call, Variable
 from matgrad.formulas import Formula
 from tests.expression.strategies import arrays, expressions, is_measurable
 
@@ -60,7 +60,7 @@ def test_a_gradient_is_as_short_as_the_literature_has_it(formula: Formula) -> No
 
 def test_most_gradients_are_those_of_the_literature_after_normalisation() -> None:
     same = [f.id for f in GRADIENTS if simplify(f.derivative) == derived(f)]
-    assert len(same) >= 0.65 * len(GRADIENTS)
+    assert len(same) >= 0.7 * len(GRADIENTS)
 
 
 def test_deriving_is_deterministic() -> None:
@@ -71,7 +71,7 @@ def test_deriving_is_deterministic() -> None:
 # ---- generated expressions --------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2 * settings().max_examples, suppress_health_check=list(HealthCheck))
 @given(expressions(("1", "1"), depth=6))
 def test_generated_gradients_are_what_differences_measure(expression: Expression) -> None:
     if not is_measurable(expression):
@@ -82,15 +82,20 @@ def test_generated_gradients_are_what_differences_measure(expression: Expression
         back = parse(str(derivation.result), **derivation.result.declarations)
         assert back == derivation.result
         with np.errstate(all="ignore"):
-            if _are_invertible(derivation, values):
+            if _has_derivatives_of_adjugates(expression, values):
                 _compare(expression, derivation.result, variable, values)
 
 
-def _are_invertible(derivation: Derivation, values: dict[str, Array]) -> bool:
-    """Return whether the conditions on inverses hold, and not only by rounding."""
-    subjects = [each.subject for each in derivation.conditions if each.property == "invertible"]
-    variables = tuple(derivation.value.variables.values())
-    matrices = evaluate((*subjects, *variables), values)[: len(subjects)] if subjects else ()
+def _has_derivatives_of_adjugates(f: Expression, values: dict[str, Array]) -> bool:
+    """Return whether all adjugates are of invertible matrices, and not only by rounding.
+
+    Their derivatives have that condition, and an adjugate is finite where it does not hold.
+    """
+    subjects = [
+        each.arguments[0] for each in f.walk() if isinstance(each, Call) and each.function == "adj"
+    ]
+    everything = (*subjects, f, *f.variables.values())
+    matrices = evaluate(everything, values)[: len(subjects)] if subjects else ()
     return all(np.isfinite(A).all() and np.linalg.cond(A) < 1e8 for A in matrices)
 
 
@@ -149,9 +154,7 @@ def test_functions_with_scalars_and_kronecker_products_in_them_are_right(text: s
     )
 
 
-@settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=3 * settings().max_examples, suppress_health_check=list(HealthCheck))
 @given(expressions(depth=6))
 def test_generated_functions_of_any_shape_have_right_derivatives(expression: Expression) -> None:
     if not is_measurable(expression):
@@ -165,8 +168,10 @@ def test_generated_functions_of_any_shape_have_right_derivatives(expression: Exp
 def _check_matrix_function(f: Expression, name: str, values: dict[str, Array]) -> None:
     """Compare along a direction, and the vec form with the differential."""
     X, derivation = np.asarray(values[name]), derive(f, name)
-    if not _are_invertible(derivation, values) or derivation.commutations:
+    if not _has_derivatives_of_adjugates(f, values):
         return
+    if derivation.kind == "jacobian" and derivation.commutations:
+        return  # what K stands for is tested beside the vec form
     E = np.random.default_rng(8).normal(size=X.shape)
     E = (E + E.T) / 2 if f.variables[name].is_symmetric else E
 
@@ -181,7 +186,7 @@ def _check_matrix_function(f: Expression, name: str, values: dict[str, Array]) -
     if not (np.isfinite(found).all() and np.abs(coarse - fine).max(initial=0) < 1e-4 * scale):
         return
     assert np.abs(found - fine).max(initial=0) < 1e-3 * scale
-    if derivation.vec is None:
+    if derivation.vec is None or derivation.commutations:
         return
     everything = (derivation.vec, *f.variables.values())
     if is_measurable(*everything):

@@ -1,37 +1,35 @@
 """Groups of square matrices: determinant, its logarithm and their gradients.
 
-A group is W matrices, one a lane: packed, factored once (closed.pxd for n <= 4, elimination.pxd
-above), its results written. A lane whose pivots or results are out of the ordinary (zero, tiny
-or infinite pivots, entries that are not finite) is done again by plain.pxd from its matrix in
-memory and put back in its place; the decision looks at that lane alone, so no result depends on
-the others.
+A group is W matrices, factored once: on lanes, one a lane (closed.pxd for n <= 4, elimination.pxd),
+or, where a row fits registers that can be permuted, a few side by side (registers.pxd), or one
+along its rows (rows.pxd). What comes of the pivots is computed on lanes in all cases, and what is
+out of the ordinary is done again (doubts.pxd).
 
-With M the largest |entry| of a matrix, its pivots must be no less than 2^-900 M and 2^-900 (2^-100
-in single precision): what underflows in the elimination, a multiplier above all, moves an entry by
-at most 2^-1074 M, which is far below rounding in every row whose pivot is that large, and a row
-that is not makes a pivot that is not. A pivot that is exactly zero is believed only where no entry
-but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
-
-Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns
-what is to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a
-finite matrix has an infinite result.
+Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns what
+is to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a finite
+matrix has an infinite result.
 """
 
-from libc.math cimport INFINITY, NAN, fabs, isinf, isnan
-from libc.stdint cimport int64_t
+from libc.math cimport fabs, isnan
 
 from closed cimport closed_adjugate, closed_determinant, closed_inverse
+from doubts cimport (
+    doubted, far_apart, has_zero, not_finite, redo_lanes, redo_rows, uncertain, unusual,
+)
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
-    VD, VF, absolute, both, broadcast, complement, either, element, equal, greater, lane,
-    load_lanes, mask_bits, maximum, multiply_add, select, set_element, split_exponent, store_lanes,
-    times_power_of_two, vd, vf, width, zero_where,
+    VD, absolute, both, broadcast, complement, either, element, equal, greater, greatest, lane,
+    load_lanes, mask_bits, maximum, multiply_add, set_element, split_exponent, store_lanes,
+    times_power_of_two, vd, width,
 )
 from pack cimport (
-    MOST_LANES, item_size, pack, read, read_matrix, real, unpack, unpack_permuted, write_permuted,
+    MOST_LANES, item_size, pack, read_matrix, real, unpack, unpack_permuted, write_permuted,
 )
 from plain cimport (
-    FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor,
+    FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED,
+)
+from registers cimport (
+    BESIDE, complete_few, eliminate_few, ending, matrices_beside, place_rows, small, write_rows,
 )
 from results cimport group, limit, out_of_range, request, write_values
 from rows cimport eliminate_rows, finish_rows, row_pitch, rows_workspace
@@ -125,7 +123,7 @@ cdef inline int inspect(
     return status
 
 
-# ---- n > 4 -----------------------------------------------------------------------------------
+# ---- n > 4, one matrix a lane ------------------------------------------------------------------
 
 cdef inline Py_ssize_t lanes_needed(Py_ssize_t n) noexcept nogil:
     """Lane vectors of memory that `elimination_group` works in."""
@@ -137,11 +135,6 @@ cdef inline void clear_padding(lane *a, Py_ssize_t n, Py_ssize_t pitch) noexcept
     if pitch > n:
         for i in range(n):
             a[i * pitch + n] = broadcast(0.0, a[0])
-
-
-cdef inline Py_ssize_t careful_doubles(Py_ssize_t n) noexcept nogil:
-    """Doubles of memory that the careful path works in."""
-    return 2 * n * n + 2 * n
 
 
 cdef inline int elimination_group(
@@ -184,10 +177,7 @@ cdef inline int elimination_group(
     if redo:
         status |= redo_lanes(redo, singular, careful_memory,
                              asked, g, a, order, &mantissa, &exponent)
-    if lane is vd:
-        status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
-    else:
-        status |= write_values(<float> 0, asked, g, mantissa, zero, exponent)
+    status |= write(asked, g, mantissa, exponent)
     if asked.transposed:
         unpack_permuted(a, pitch, order, g.gradients, g.count, n, g.gradient_row_stride,
                         g.gradient_column_stride, <char *> scratch, <int *> work)
@@ -195,6 +185,127 @@ cdef inline int elimination_group(
         unpack_permuted(a, pitch, order, g.gradients, g.count, n, g.gradient_column_stride,
                         g.gradient_row_stride, <char *> scratch, <int *> work)
     return status
+
+
+# ---- n > 4, a few matrices in registers ----------------------------------------------------------
+
+cdef inline Py_ssize_t registers_needed(Py_ssize_t n, lane like) noexcept nogil:
+    """Lane vectors of memory that `register_group` works in."""
+    cdef Py_ssize_t W = width(like), height = (n + W - 1) // W
+    return (rows_needed(n, like) + n + (BESIDE * height + n) * W * height
+            + W * height * W * <Py_ssize_t> sizeof(int) // <Py_ssize_t> sizeof(like))
+
+
+cdef inline int register_group(
+    lane *memory, double *careful_memory, const request *asked, group *g
+) noexcept nogil:
+    """A group of W matrices, a few at a time; where it is not full it repeats its last one. Those
+    that are uncertain are left to `factor_alone`."""
+    cdef Py_ssize_t n = g.n
+    cdef int beside = matrices_beside(n, g.count, memory[0]), few, w
+    cdef int fews = (g.count + beside - 1) // beside, status = FINE
+    cdef bint jordan = asked.gradient != GRADIENT_NONE
+    cdef lane *pivots = memory + rows_needed(n, memory[0])
+    cdef lane zero = broadcast(0.0, memory[0]), one = broadcast(1.0, memory[0])
+    cdef lane mantissa = one, exponent = zero, most = one, last, det, det_exponent
+    cdef unsigned int left
+    cdef small a[MOST_LANES]
+    lay_out(a, g, fews * beside, jordan, pivots + n)
+    for few in range(fews):
+        for w in range(few * beside, (few + 1) * beside):
+            place_rows(a + w, g.matrices[w], n, g.row_stride, g.column_stride,
+                       <lane *> a[w].result)
+        eliminate_few(a + few * beside, few * beside, beside, n, jordan, pivots, &most)
+    fill_lanes(a, n, fews * beside, pivots, &most, &mantissa)
+    left = mask_bits(uncertain(pivots, n, most))
+    last = pivots[n - 1]
+    multiply_lanes(pivots, n - 1, &mantissa, &exponent)
+    det, det_exponent = mantissa, exponent
+    multiply_lanes(&last, 1, &det, &det_exponent)
+    pull_in(&mantissa, &exponent)
+    for few in range(fews if jordan else 0):
+        left |= complete_group(a, few * beside, beside, asked, g, mantissa, exponent, last, left)
+    for w in range(g.count if left else 0):
+        if left >> w & 1:
+            status |= factor_alone(memory, careful_memory, asked, g, w, &det, &det_exponent)
+    return status | write(asked, g, det, det_exponent)
+
+
+cdef inline int factor_alone(
+    lane *memory, double *careful_memory, const request *asked, const group *g, int w,
+    lane *det, lane *det_exponent
+) noexcept nogil:
+    """Matrix w of a group by `factor_rows`, its determinant to lane w."""
+    cdef lane mantissa, exponent
+    cdef group alone
+    cdef int status
+    alone.n, alone.count, alone.matrices[0] = g.n, 1, g.matrices[w]
+    alone.row_stride, alone.column_stride = g.row_stride, g.column_stride
+    alone.gradients[0] = g.gradients[w]
+    alone.gradient_row_stride = g.gradient_row_stride
+    alone.gradient_column_stride = g.gradient_column_stride
+    status = factor_rows(memory, careful_memory, asked, &alone, 1, &mantissa, &exponent)
+    set_element(det, w, element(&mantissa, 0))
+    set_element(det_exponent, w, element(&exponent, 0))
+    return status
+
+
+cdef inline void lay_out(
+    small *a, const group *g, int count, bint jordan, lane *memory
+) noexcept nogil:
+    """Room for each matrix's columns, its factors, which Gauss needs only while it lasts, and its
+    pivots' rows."""
+    cdef Py_ssize_t W = width(memory[0]), n = g.n, height = (n + W - 1) // W, j
+    cdef lane *factors = memory + BESIDE * height * W * height
+    cdef int *orders = <int *> (factors + W * n * height)
+    cdef int w
+    for w in range(count):
+        a[w].result = <char *> (memory + w % BESIDE * height * W * height)
+        a[w].factors = <char *> (factors + (w if jordan else w % BESIDE) * n * height)
+        a[w].order = orders + w * height * W
+        for j in range(n, height * W):
+            a[w].order[j] = 0
+
+
+cdef inline void fill_lanes(
+    const small *a, Py_ssize_t n, int count, lane *pivots, lane *most, lane *signs
+) noexcept nogil:
+    """The permutations' signs; lanes without a matrix repeat the last."""
+    cdef Py_ssize_t k
+    cdef int w
+    for w in range(width(signs[0])):
+        set_element(signs, w, -1.0 if a[min(w, count - 1)].odd else 1.0)
+    for w in range(count, width(signs[0])):
+        set_element(most, w, element(most, count - 1))
+        for k in range(n):
+            set_element(pivots + k, w, element(pivots + k, count - 1))
+
+
+cdef inline unsigned int complete_group(
+    small *a, int first, int beside, const request *asked, group *g, lane mantissa, lane exponent,
+    lane last, unsigned int left
+) noexcept nogil:
+    """The inverses or gradients of some matrices, which are written when nothing of these is read
+    any more: they may lie there. Bits of those that are not finite, and not written."""
+    cdef bint of_det = asked.gradient == GRADIENT_OF_DET
+    cdef ending ends[BESIDE]
+    cdef int w
+    for w in range(beside):
+        ends[w] = ending(1.0, 1.0 / element(&last, first + w), 1.0, 0.0)
+        if of_det:
+            ends[w] = ending(element(&last, first + w), 1.0, element(&mantissa, first + w),
+                             element(&exponent, first + w))
+    left |= complete_few(last, a + first, beside, g.n, ends) << first
+    for w in range(first, min(first + beside, g.count)):
+        if left >> w & 1:
+            continue
+        if asked.transposed:
+            write_rows(<lane *> a[w].result, g.n, g.gradients[w], g.gradient_row_stride,
+                       g.gradient_column_stride)
+        else:
+            write_rows(<lane *> a[w].result, g.n, g.gradients[w], g.gradient_column_stride,
+                       g.gradient_row_stride)
+    return left
 
 
 # ---- n > 4, one matrix at a time -----------------------------------------------------------------
@@ -208,26 +319,36 @@ cdef inline int row_elimination(
     lane *memory, double *careful_memory, const request *asked, group *g, int threads
 ) noexcept nogil:
     """A group of one matrix, with the same bits as in `elimination_group`, on so many threads."""
+    cdef lane mantissa, exponent
+    cdef int status = factor_rows(memory, careful_memory, asked, g, threads, &mantissa, &exponent)
+    return status | write(asked, g, mantissa, exponent)
+
+
+cdef inline int factor_rows(
+    lane *memory, double *careful_memory, const request *asked, group *g, int threads,
+    lane *mantissa, lane *exponent
+) noexcept nogil:
+    """The inverse or gradient is written; the determinant is mantissa 2^exponent."""
     cdef Py_ssize_t n = g.n, pitch = row_pitch(n, memory[0])
     cdef bint jordan = asked.gradient != GRADIENT_NONE
     cdef lane *a = memory
     cdef lane *pivots = a + n * pitch
     cdef int *origin = <int *> (pivots + n)
     cdef lane *work = pivots + n + n // 2 + 1
-    cdef lane zero, one, mantissa, exponent, last, most, apart, strange
+    cdef lane zero, one, last, most, apart, strange
     cdef unsigned int singular
     cdef int status = FINE
     read_matrix(a, pitch, g.matrices[0], n, n, g.row_stride, g.column_stride)
     zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
     most = most_of(a, n * pitch)
-    most = broadcast(greatest_element(&most), most)
-    exponent, mantissa = zero, broadcast(
+    most = broadcast(greatest(most), most)
+    exponent[0], mantissa[0] = zero, broadcast(
         eliminate_rows(a, n, pitch, True, pivots, origin, work, threads) if jordan else
         eliminate_rows(a, n, pitch, False, pivots, origin, work, threads), zero)
     last = pivots[n - 1]
     apart = far_apart(pivots, n, most)
     strange = either(apart, unusual(pivots, n, jordan))
-    multiply_lanes(pivots, n - 1, &mantissa, &exponent)
+    multiply_lanes(pivots, n - 1, mantissa, exponent)
     if asked.gradient == GRADIENT_OF_LOGDET:
         finish_rows(a, n, pitch, one, one / last)
     elif asked.gradient == GRADIENT_OF_DET:
@@ -235,16 +356,12 @@ cdef inline int row_elimination(
     if jordan:
         strange = either(strange, not_finite(a, n * pitch))
     if asked.gradient == GRADIENT_OF_DET:
-        status |= scale(a, n * pitch, mantissa, exponent, strange, width(a[0]))
-    multiply_lanes(&last, 1, &mantissa, &exponent)
+        status |= scale(a, n * pitch, mantissa[0], exponent[0], strange, width(a[0]))
+    multiply_lanes(&last, 1, mantissa, exponent)
     singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
     if mask_bits(strange) | doubted(&singular, g, a[0]):
         status |= redo_rows(singular & 1, careful_memory, asked, g, a, pitch,
-                            origin, &mantissa, &exponent)
-    if lane is vd:
-        status |= write_values(<double> 0, asked, g, mantissa, zero, exponent)
-    else:
-        status |= write_values(<float> 0, asked, g, mantissa, zero, exponent)
+                            origin, mantissa, exponent)
     if jordan and asked.transposed:
         write_permuted(a, pitch, origin, g.gradients[0], n, g.gradient_row_stride,
                        g.gradient_column_stride)
@@ -264,88 +381,6 @@ cdef inline lane most_of(const lane *x, Py_ssize_t count) noexcept nogil:
     return maximum(absolute(x[count - 1]), maximum(most, other))
 
 
-cdef inline double greatest_element(const lane *x) noexcept nogil:
-    cdef double most = 0.0
-    cdef Py_ssize_t i
-    for i in range(width(x[0])):
-        most = max(most, element(x, i))
-    return most
-
-
-cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept nogil:
-    """Where a pivot that is not zero is too small beside the largest entry, or that is too large.
-
-    The same for all functions, which have to agree on which matrices are singular."""
-    cdef lane zero = broadcast(0.0, most), one = broadcast(1.0, most), size, found = zero
-    cdef lane least = broadcast(2.0 ** -900 if lane is vd else 2.0 ** -100, most)
-    cdef Py_ssize_t k
-    least = least * maximum(most, one)
-    for k in range(n):
-        size = absolute(pivots[k])
-        found = either(found, zero_where(equal(size, zero), greater(least, size)))
-    return either(found, greater(most, broadcast(2.0 ** 1000 if lane is vd else 2.0 ** 120, most)))
-
-
-cdef inline unsigned int doubted(
-    unsigned int *singular, const group *g, lane like
-) noexcept nogil:
-    """Of the lanes with a pivot of zero those that have tiny entries: these may not be singular."""
-    cdef unsigned int found = 0
-    cdef double most, least, size, tiny = 2.0 ** -200 if lane is vd else 2.0 ** -25
-    cdef Py_ssize_t i, j
-    cdef int w
-    if not singular[0]:
-        return 0
-    for w in range(g.count):
-        most, least = 1.0, INFINITY
-        for i in range(g.n if singular[0] >> w & 1 else 0):
-            for j in range(g.n):
-                size = fabs(read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like))
-                most = max(most, size)
-                least = min(least, size) if size > 0 else least
-        if least < most * tiny:
-            found |= 1 << w
-    singular[0] &= ~found
-    return found
-
-
-cdef inline lane unusual(const lane *pivots, Py_ssize_t n, bint gradient) noexcept nogil:
-    """Where a pivot is not finite; with a gradient, too, where one before the last is zero, or
-    pivots differ so much that their quotients may leave the range."""
-    cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, size
-    cdef lane apart = broadcast(1e-150 if lane is vd else 1e-15, zero)
-    cdef lane most = zero, least = broadcast(1e300 if lane is vd else 1e38, zero)
-    cdef Py_ssize_t k
-    for k in range(n if gradient else 0):
-        size = absolute(pivots[k])
-        most = maximum(size, most)
-        least = select(equal(size, zero), least, -maximum(-size, -least))
-        if k < n - 1:
-            strange = either(strange, equal(size, zero))
-    if gradient:
-        strange = either(strange, greater(most * apart, least))
-    return either(strange, not_finite(pivots, n))
-
-
-cdef inline lane has_zero(const lane *pivots, Py_ssize_t n) noexcept nogil:
-    cdef lane zero = broadcast(0.0, pivots[0]), found = zero
-    cdef Py_ssize_t k
-    for k in range(n):
-        found = either(found, equal(pivots[k], zero))
-    return found
-
-
-cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
-    """Where an entry times zero is not zero; two sums, since one would wait for itself."""
-    cdef lane zero = broadcast(0.0, x[0]), poison = zero, other = zero
-    cdef Py_ssize_t i
-    for i in range(0, count - 1, 2):
-        poison = multiply_add(x[i], zero, poison)
-        other = multiply_add(x[i + 1], zero, other)
-    poison = multiply_add(x[count - 1], zero, poison + other)
-    return complement(equal(poison, zero))
-
-
 cdef inline void multiply_lanes(
     const lane *x, Py_ssize_t count, lane *mantissa, lane *exponent
 ) noexcept nogil:
@@ -360,6 +395,23 @@ cdef inline void multiply_lanes(
             sum = sum + e
     mantissa[0] = split_exponent(m, &e)
     exponent[0] = sum + e
+
+
+cdef inline int write(
+    const request *asked, group *g, lane mantissa, lane exponent
+) noexcept nogil:
+    if lane is vd:
+        return write_values(<double> 0, asked, g, mantissa, broadcast(0.0, mantissa), exponent)
+    else:
+        return write_values(<float> 0, asked, g, mantissa, broadcast(0.0, mantissa), exponent)
+
+
+cdef inline void pull_in(lane *mantissa, lane *exponent) noexcept nogil:
+    """Exponents that do no harm: into the mantissa."""
+    cdef lane most = broadcast(400.0 if lane is vd else 40.0, mantissa[0])
+    if not mask_bits(greater(absolute(exponent[0]), most)):
+        mantissa[0] = times_power_of_two(mantissa[0], exponent[0])
+        exponent[0] = broadcast(0.0, mantissa[0])
 
 
 cdef inline int scale(
@@ -382,76 +434,3 @@ cdef inline int scale(
             x[i] = x[i] * multiple
             poison = multiply_add(x[i], zero, poison)
     return OVERFLOWED if mask_bits(complement(equal(poison, zero))) & inside else FINE
-
-
-# ---- the careful path ----------------------------------------------------------------------------
-
-cdef inline int redo_lanes(
-    unsigned int lanes, unsigned int singular, double *memory, const request *asked, group *g,
-    lane *a, lane *order, lane *mantissa, lane *exponent
-) noexcept nogil:
-    """Put the careful path's results where `elimination_group` left its own."""
-    cdef const double *gradient = memory + g.n * g.n
-    cdef Py_ssize_t i, j
-    cdef double value, e
-    cdef int w, status = FINE
-    for w in range(g.count):
-        if not lanes >> w & 1:
-            continue
-        status |= factor_carefully(singular >> w & 1, memory, asked, g, w, a[0], &value, &e)
-        set_element(mantissa, w, value)
-        set_element(exponent, w, e)
-        for i in range(g.n if asked.gradient else 0):
-            set_element(order + i, w, <double> i)
-            for j in range(g.n):
-                set_element(a + i * lane_pitch(g.n) + j, w, gradient[j * g.n + i])
-    return status
-
-
-cdef inline int redo_rows(
-    bint singular, double *memory, const request *asked, group *g,
-    lane *a, Py_ssize_t pitch, int *origin, lane *mantissa, lane *exponent
-) noexcept nogil:
-    """The same for `row_elimination`."""
-    cdef const double *gradient = memory + g.n * g.n
-    cdef Py_ssize_t i, j
-    cdef double value, e
-    cdef int status = factor_carefully(singular, memory, asked, g, 0, a[0], &value, &e)
-    mantissa[0], exponent[0] = broadcast(value, a[0]), broadcast(e, a[0])
-    for i in range(g.n if asked.gradient else 0):
-        origin[i] = <int> i
-        for j in range(g.n):
-            set_element(a, i * pitch * width(a[0]) + j, gradient[j * g.n + i])
-    return status
-
-
-cdef inline int factor_carefully(
-    bint singular, double *memory, const request *asked, group *g, int w, lane like,
-    double *mantissa, double *exponent
-) noexcept nogil:
-    """Matrix w of the group by plain.pxd; memory holds the matrix, its gradient, and work space.
-
-    A matrix in which a pivot was exactly zero stays `singular`, whatever rounding makes of it here:
-    det, slogdet and inv must agree.
-    """
-    cdef Py_ssize_t n = g.n, i, j
-    cdef double *x = memory
-    cdef double *gradient = x + n * n
-    cdef int64_t e
-    cdef int status
-    for i in range(n):
-        for j in range(n):
-            x[i * n + j] = read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like)
-    status = factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient, mantissa, &e)
-    exponent[0] = <double> e
-    if singular and not isnan(mantissa[0]):
-        mantissa[0] = 0.0
-        if asked.gradient == GRADIENT_OF_LOGDET:
-            status = INVALID
-            for i in range(n * n):
-                gradient[i] = NAN
-    if lane is vf:
-        for i in range(n * n if asked.gradient else 0):
-            if fabs(gradient[i]) >= limit(<float> 0) and not isinf(gradient[i]):
-                status |= OVERFLOWED
-    return status

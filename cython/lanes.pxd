@@ -1,5 +1,7 @@
 """The primitives of lanes.h. `lane` is either vector type; masks and indices are lanes, too."""
 
+from libc.stdint cimport uint64_t
+
 cdef extern from "lanes.h" nogil:
     ctypedef double vd
     ctypedef float vf
@@ -43,9 +45,22 @@ cdef extern from "lanes.h" nogil:
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
     vd pick(const char *row, const int *index, vd like) noexcept
     vf pick(const char *row, const int *index, vf like) noexcept
-    Py_ssize_t near[T](T like) noexcept
-    vd pick_near(const char *row, const int *index, vd like) noexcept
-    vf pick_near(const char *row, const int *index, vf like) noexcept
+
+    Py_ssize_t reach[T](T like) noexcept
+    vd spread(const vd *row, int vectors, int i) noexcept
+    vf spread(const vf *row, int vectors, int i) noexcept
+    vd permuted(const vd *row, int vectors, const int *index) noexcept
+    vf permuted(const vf *row, int vectors, const int *index) noexcept
+    double greatest(vd a) noexcept
+    double greatest(vf a) noexcept
+    vd zero_bits(uint64_t bits, vd a) noexcept
+    vf zero_bits(uint64_t bits, vf a) noexcept
+    vd select_bits(uint64_t bits, vd a, vd b) noexcept
+    vf select_bits(uint64_t bits, vf a, vf b) noexcept
+    uint64_t largest[T](const T *row, int vectors, uint64_t among) noexcept
+    int lowest(uint64_t bits) noexcept
+    int odd(uint64_t bits) noexcept
+
     T load[T](const char *source, T like) noexcept
     void store[T](char *target, T value) noexcept
     vd load_part(const char *source, Py_ssize_t count, vd rest) noexcept

@@ -12,8 +12,8 @@ instructions (a load for every scalar, whatever the layout).
 from libc.string cimport memcpy
 
 from lanes cimport (
-    broadcast, element, lane, load_half_transposed, load_lanes, load_transposed, near, pick,
-    pick_near, set_element, store, store_half_transposed, store_lanes, store_part,
+    broadcast, element, lane, load_half_transposed, load_lanes, load_transposed, pick,
+    set_element, store, store_half_transposed, store_lanes, store_part,
     store_transposed, vd, vf, width,
 )
 
@@ -116,20 +116,14 @@ cdef inline void permute(
     const char *source, const int *row, const int *column, char *target, Py_ssize_t n,
     Py_ssize_t row_stride, Py_ssize_t column_stride, lane like
 ) noexcept nogil:
-    """Entry (k, j) of the target from entry (row_k, column_j) of n x n scalars in C order.
-
-    Behind the scalars and the indices there are 2 W more to be read."""
+    """Entry (k, j) of the target from entry (row_k, column_j) of n x n scalars in C order."""
     cdef Py_ssize_t W = width(like), item = item_size(like), first, j, k
     cdef const char *from_row
     cdef char *to_row
     for k in range(n):
         from_row = source + row[k] * n * item
         to_row = target + k * row_stride
-        if column_stride == item and n <= near(like):
-            for j in range((n + W - 1) // W):
-                store_part(to_row + j * W * item, n - j * W,
-                           pick_near(from_row, column + j * W, like))
-        elif column_stride == item and n >= W:
+        if column_stride == item and n >= W:
             for j in range((n + W - 1) // W):
                 first = min(j * W, n - W)
                 store(to_row + first * item, pick(from_row, column + first, like))

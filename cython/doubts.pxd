@@ -1,0 +1,192 @@
+"""Which results of an elimination are not believed, and what becomes of them.
+
+A lane whose pivots or results are out of the ordinary (zero, tiny or infinite pivots, entries that
+are not finite) is done again by plain.pxd from its matrix in memory and put back in its place; the
+decision looks at that lane alone, so no result depends on the others.
+
+With M the largest |entry| of a matrix, its pivots must be no less than 2^-900 M and 2^-900 (2^-100
+in single precision): what underflows in the elimination, a multiplier above all, moves an entry by
+at most 2^-1074 M, which is far below rounding in every row whose pivot is that large, and a row
+that is not makes a pivot that is not. A pivot that is exactly zero is believed only where no entry
+but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
+"""
+
+from libc.math cimport INFINITY, NAN, fabs, isinf, isnan
+from libc.stdint cimport int64_t
+
+from elimination cimport lane_pitch
+from lanes cimport (
+    absolute, both, broadcast, complement, either, equal, greater, lane, maximum, multiply_add, select,
+    set_element, vd, vf, width, zero_where,
+)
+from pack cimport read
+from plain cimport FINE, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor
+from results cimport group, limit, request
+
+
+cdef inline Py_ssize_t careful_doubles(Py_ssize_t n) noexcept nogil:
+    """Doubles of memory that the careful path works in."""
+    return 2 * n * n + 2 * n
+
+
+cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept nogil:
+    """Where a pivot that is not zero is too small beside the largest entry, or that is too large.
+
+    The same for all functions, which have to agree on which matrices are singular."""
+    cdef lane zero = broadcast(0.0, most), one = broadcast(1.0, most), size, found = zero
+    cdef lane least = broadcast(2.0 ** -900 if lane is vd else 2.0 ** -100, most)
+    cdef Py_ssize_t k
+    least = least * maximum(most, one)
+    for k in range(n):
+        size = absolute(pivots[k])
+        found = either(found, zero_where(equal(size, zero), greater(least, size)))
+    return either(found, greater(most, broadcast(2.0 ** 1000 if lane is vd else 2.0 ** 120, most)))
+
+
+cdef inline lane uncertain(const lane *pivots, Py_ssize_t n, lane most) noexcept nogil:
+    """Where anything at all is out of the ordinary, or a matrix may be singular: a pivot below
+    2^-40 of the largest entry (2^-13) is not far from rounding."""
+    cdef bint double_precision = lane is vd
+    cdef lane least = absolute(pivots[0]), enough
+    cdef Py_ssize_t k
+    for k in range(1, n):
+        least = -maximum(-absolute(pivots[k]), -least)
+    enough = greater(least, most * broadcast(2.0 ** -40 if double_precision else 2.0 ** -13, most))
+    enough = both(enough, greater(most, broadcast(2.0 ** -800 if double_precision else 2.0 ** -80,
+                                                  most)))
+    enough = both(enough, greater(broadcast(2.0 ** 1000 if double_precision else 2.0 ** 120, most),
+                                  most))
+    return either(complement(enough), not_finite(pivots, n))
+
+
+cdef inline unsigned int doubted(
+    unsigned int *singular, const group *g, lane like
+) noexcept nogil:
+    """Of the lanes with a pivot of zero those that have tiny entries: these may not be singular."""
+    cdef unsigned int found = 0
+    cdef double most, least, size, tiny = 2.0 ** -200 if lane is vd else 2.0 ** -25
+    cdef Py_ssize_t i, j
+    cdef int w
+    if not singular[0]:
+        return 0
+    for w in range(g.count):
+        most, least = 1.0, INFINITY
+        for i in range(g.n if singular[0] >> w & 1 else 0):
+            for j in range(g.n):
+                size = fabs(read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like))
+                most = max(most, size)
+                least = min(least, size) if size > 0 else least
+        if least < most * tiny:
+            found |= 1 << w
+    singular[0] &= ~found
+    return found
+
+
+cdef inline lane unusual(const lane *pivots, Py_ssize_t n, bint gradient) noexcept nogil:
+    """Where a pivot is not finite; with a gradient, too, where one before the last is zero, or
+    pivots differ so much that their quotients may leave the range."""
+    cdef lane zero = broadcast(0.0, pivots[0]), strange = zero, size
+    cdef lane apart = broadcast(1e-150 if lane is vd else 1e-15, zero)
+    cdef lane most = zero, least = broadcast(1e300 if lane is vd else 1e38, zero)
+    cdef Py_ssize_t k
+    for k in range(n if gradient else 0):
+        size = absolute(pivots[k])
+        most = maximum(size, most)
+        least = select(equal(size, zero), least, -maximum(-size, -least))
+        if k < n - 1:
+            strange = either(strange, equal(size, zero))
+    if gradient:
+        strange = either(strange, greater(most * apart, least))
+    return either(strange, not_finite(pivots, n))
+
+
+cdef inline lane has_zero(const lane *pivots, Py_ssize_t n) noexcept nogil:
+    cdef lane zero = broadcast(0.0, pivots[0]), found = zero
+    cdef Py_ssize_t k
+    for k in range(n):
+        found = either(found, equal(pivots[k], zero))
+    return found
+
+
+cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
+    """Where an entry times zero is not zero; two sums, since one would wait for itself."""
+    cdef lane zero = broadcast(0.0, x[0]), poison = zero, other = zero
+    cdef Py_ssize_t i
+    for i in range(0, count - 1, 2):
+        poison = multiply_add(x[i], zero, poison)
+        other = multiply_add(x[i + 1], zero, other)
+    poison = multiply_add(x[count - 1], zero, poison + other)
+    return complement(equal(poison, zero))
+
+
+# ---- done again ---------------------------------------------------------------------------------
+
+cdef inline int redo_lanes(
+    unsigned int lanes, unsigned int singular, double *memory, const request *asked, group *g,
+    lane *a, lane *order, lane *mantissa, lane *exponent
+) noexcept nogil:
+    """Put the careful path's results where `elimination_group` left its own."""
+    cdef const double *gradient = memory + g.n * g.n
+    cdef Py_ssize_t i, j
+    cdef double value, e
+    cdef int w, status = FINE
+    for w in range(g.count):
+        if not lanes >> w & 1:
+            continue
+        status |= factor_carefully(singular >> w & 1, memory, asked, g, w, a[0], &value, &e)
+        set_element(mantissa, w, value)
+        set_element(exponent, w, e)
+        for i in range(g.n if asked.gradient else 0):
+            set_element(order + i, w, <double> i)
+            for j in range(g.n):
+                set_element(a + i * lane_pitch(g.n) + j, w, gradient[j * g.n + i])
+    return status
+
+
+cdef inline int redo_rows(
+    bint singular, double *memory, const request *asked, group *g,
+    lane *a, Py_ssize_t pitch, int *origin, lane *mantissa, lane *exponent
+) noexcept nogil:
+    """The same for `row_elimination`."""
+    cdef const double *gradient = memory + g.n * g.n
+    cdef Py_ssize_t i, j
+    cdef double value, e
+    cdef int status = factor_carefully(singular, memory, asked, g, 0, a[0], &value, &e)
+    mantissa[0], exponent[0] = broadcast(value, a[0]), broadcast(e, a[0])
+    for i in range(g.n if asked.gradient else 0):
+        origin[i] = <int> i
+        for j in range(g.n):
+            set_element(a, i * pitch * width(a[0]) + j, gradient[j * g.n + i])
+    return status
+
+
+cdef inline int factor_carefully(
+    bint singular, double *memory, const request *asked, group *g, int w, lane like,
+    double *mantissa, double *exponent
+) noexcept nogil:
+    """Matrix w of the group by plain.pxd; memory holds the matrix, its gradient, and work space.
+
+    A matrix in which a pivot was exactly zero stays `singular`, whatever rounding makes of it here:
+    det, slogdet and inv must agree.
+    """
+    cdef Py_ssize_t n = g.n, i, j
+    cdef double *x = memory
+    cdef double *gradient = x + n * n
+    cdef int64_t e
+    cdef int status
+    for i in range(n):
+        for j in range(n):
+            x[i * n + j] = read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like)
+    status = factor(x, n, asked.gradient, <int *> (gradient + n * n), gradient, mantissa, &e)
+    exponent[0] = <double> e
+    if singular and not isnan(mantissa[0]):
+        mantissa[0] = 0.0
+        if asked.gradient == GRADIENT_OF_LOGDET:
+            status = INVALID
+            for i in range(n * n):
+                gradient[i] = NAN
+    if lane is vf:
+        for i in range(n * n if asked.gradient else 0):
+            if fabs(gradient[i]) >= limit(<float> 0) and not isinf(gradient[i]):
+                status |= OVERFLOWED
+    return status

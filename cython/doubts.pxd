@@ -16,8 +16,8 @@ from libc.stdint cimport int64_t
 
 from elimination cimport lane_pitch
 from lanes cimport (
-    absolute, both, broadcast, complement, either, equal, greater, lane, maximum, multiply_add, select,
-    set_element, vd, vf, width, zero_where,
+    absolute, both, broadcast, complement, either, equal, greater, lane, maximum, multiply_add,
+    select, set_element, vd, vf, width, zero_where,
 )
 from pack cimport read
 from plain cimport FINE, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor

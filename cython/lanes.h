@@ -462,6 +462,21 @@ static inline void store_part(char *to, ptrdiff_t count, vf value) {
 }
 #endif
 
+/* Half of the floats as doubles, and two halves put together again. */
+static inline vd widened(vf a, int half) {
+    vd out;
+    for (int l = 0; l < VD; l++) out[l] = a[l + half * VD];
+    return out;
+}
+static inline vf narrowed(vd low, vd high) {
+    vf out;
+    for (int l = 0; l < VD; l++) {
+        out[l] = (float)low[l];
+        out[l + VD] = (float)high[l];
+    }
+    return out;
+}
+
 /* Two half vectors joined, and parted again: the last stage of a transposition, at the price of
  * loads and stores. */
 namespace matgrad {

@@ -32,6 +32,8 @@ cdef extern from "lanes.h" nogil:
     unsigned int mask_bits(vd m) noexcept
     unsigned int mask_bits(vf m) noexcept
 
+    vd widened(vf a, int half) noexcept
+    vf narrowed(vd low, vd high) noexcept
     vd multiply_add(vd a, vd b, vd c) noexcept
     vf multiply_add(vf a, vf b, vf c) noexcept
     T subtract_product[T](T c, T a, T b) noexcept

@@ -283,7 +283,7 @@ cdef inline void take(
         row[v] = multiply_add(factors[v], u, x)
 
 
-# ---- up again: the inverse or the gradient --------------------------------------------------------
+# ---- up again: the inverse or the gradient -------------------------------------------------------
 
 cdef inline unsigned int complete_by_size(
     lane like, small *a, int beside, Py_ssize_t n, const ending *ends

@@ -1,12 +1,13 @@
 """What a factorising gufunc is asked for, where its results go, and how det and log|det| are
 written."""
 
-from libc.math cimport INFINITY, M_LN2, copysign, fabs, isinf, isnan, log
+from libc.math cimport INFINITY
 
 from lanes cimport (
-    absolute, both, broadcast, complement, element, equal, greater, lane, mask_bits, store_lanes,
-    times_power_of_two,
+    absolute, both, broadcast, complement, either, equal, greater, lane, mask_bits, narrowed,
+    not_a_number, select, store_lanes, times_power_of_two, vd, widened, zero_where,
 )
+from logarithm cimport log_magnitude
 from pack cimport MOST_LANES, real
 from plain cimport FINE, OVERFLOWED
 
@@ -52,25 +53,18 @@ cdef inline int write_values(
 cdef inline void write_logarithms(
     real like, group *g, lane mantissa, lane low, lane exponent
 ) noexcept nogil:
-    cdef lane value = times_power_of_two(mantissa, exponent)
-    cdef double det, m
-    cdef int w
-    for w in range(g.count):
-        det, m = element(&value, w), element(&mantissa, w)
-        (<real *> g.first[w])[0] = <real> sign(m)
-        if fabs(element(&exponent, w)) < 100:
-            (<real *> g.second[w])[0] = <real> (log(fabs(det)) + correction(element(&low, w), m))
-        else:
-            (<real *> g.second[w])[0] = <real> (log(fabs(m)) + element(&exponent, w) * M_LN2)
-
-
-cdef inline double sign(double x) noexcept nogil:
-    return x if isnan(x) else 0.0 if x == 0 else copysign(1.0, x)
-
-
-cdef inline double correction(double low, double high) noexcept nogil:
-    """log(high + low) - log(high)."""
-    return 0.0 if low == 0 or isinf(high) else low / high
+    cdef lane zero = broadcast(0.0, mantissa), one = broadcast(1.0, mantissa), logarithms, sign
+    sign = either(both(mantissa, broadcast(-0.0, mantissa)), one)
+    sign = select(equal(mantissa, zero), zero, sign)
+    store_lanes(like, g.first, 0, g.count, select(not_a_number(mantissa), mantissa, sign))
+    if lane is vd:
+        logarithms = log_magnitude(mantissa, exponent)
+        # log(high + low) - log(high)
+        logarithms = logarithms + zero_where(equal(low, zero), low / mantissa)
+    else:
+        logarithms = narrowed(log_magnitude(widened(mantissa, 0), widened(exponent, 0)),
+                              log_magnitude(widened(mantissa, 1), widened(exponent, 1)))
+    store_lanes(like, g.second, 0, g.count, logarithms)
 
 
 cdef inline double limit(real like) noexcept nogil:

@@ -1,0 +1,66 @@
+"""Natural logarithms, several numbers a register.
+
+A  log(1 + t) = 2 artanh(u), u = t / (2 + t) <= 1/3: the series in u^2 to the power 16, whose rest
+   is below 2e-18. No small t loses anything, as it would in 1 + t.
+B  log|x| = k log 2 + log(1 + f) with |x| = 2^k (1 + f) and 1 + f between the roots of 1/2 and 2. Of
+   log(1 + f) the larger part, f - f^2/2, is taken as it is, and only the rest from the series, now
+   to the power 10 (u^2 <= 0.0295, rest below 3e-18): so a number near 1 keeps its digits (K. C. Ng,
+   in Sun's fdlibm, e_log.c). k log 2 is taken in two parts, of which the first is exact.
+
+Cost of B: about 30 operations of a register, two of them divisions: slogdet takes 0.59 of the time
+that it takes with the C library's logarithm at n = 2, 0.84 at n = 4 (Zen 4). Error of B: below one
+unit in the last place (tested against mpmath). Rejected, not measured: minimax polynomials (two
+terms fewer, and coefficients without a source).
+"""
+
+from libc.math cimport INFINITY
+
+from lanes cimport (
+    DOUBLES, absolute, both, broadcast, equal, greater, multiply_add, select, split_exponent, vd,
+)
+
+cdef extern from *:
+    """
+    static const double ARTANH_SERIES[] = {
+        1.0 / 33, 1.0 / 31, 1.0 / 29, 1.0 / 27, 1.0 / 25, 1.0 / 23, 1.0 / 21, 1.0 / 19,
+        1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3};
+    enum { ARTANH_TERMS = 16, LOG_TERMS = 10 };
+    static const double LN2_HIGH = 6.93147180369123816490e-01; /* 32 bits: k times it is exact */
+    static const double LN2_LOW = 1.90821492927058770002e-10;
+    static const double SQRT2 = 1.41421356237309504880;
+    """
+    const double LN2_HIGH, LN2_LOW, SQRT2
+    const double *ARTANH_SERIES
+    int ARTANH_TERMS
+    int LOG_TERMS
+
+
+cdef inline vd log_one_plus(vd t) noexcept nogil:
+    """log(1 + t) for t from 0 to 1."""
+    cdef vd u = t / (broadcast(2, DOUBLES) + t), twice = u + u, square = u * u
+    return multiply_add(twice * square, series(ARTANH_SERIES, ARTANH_TERMS, square), twice)
+
+
+cdef inline vd log_magnitude(vd x, vd exponent) noexcept nogil:
+    """log|x 2^exponent|: -inf for zero, inf for infinities, NaN for NaN."""
+    cdef vd zero = DOUBLES, one = broadcast(1.0, zero), half = broadcast(0.5, zero), k, large
+    cdef vd m = split_exponent(absolute(x), &k), f, u, square, half_square, rest
+    large = greater(m, broadcast(SQRT2, zero))
+    f = select(large, m * half, m) - one
+    k = k + exponent + both(large, one)
+    u = f / (broadcast(2.0, zero) + f)
+    square = u * u
+    half_square = half * f * f
+    rest = (square + square) * series(ARTANH_SERIES + ARTANH_TERMS - LOG_TERMS, LOG_TERMS, square)
+    rest = multiply_add(k, broadcast(LN2_LOW, zero), u * (half_square + rest))
+    f = multiply_add(k, broadcast(LN2_HIGH, zero), f - (half_square - rest))
+    f = select(equal(m * zero, zero), f, m)
+    return select(equal(m, zero), broadcast(-INFINITY, zero), f)
+
+
+cdef inline vd series(const double *coefficients, int terms, vd x) noexcept nogil:
+    cdef vd total = broadcast(coefficients[0], DOUBLES)
+    cdef int i
+    for i in range(1, terms):
+        total = multiply_add(total, x, broadcast(coefficients[i], DOUBLES))
+    return total

@@ -1,23 +1,22 @@
 """The eliminations of elimination.pxd for one matrix at a time, vectorised along its rows.
 
-Layout: a[i*pitch + v] is vector v of row i, padded with zeros; single entries by `element`.
-Columns are taken in panels of PANEL, these in blocks of a vector (8 columns at least). A block
-is taken out and laid along vectors, eliminated column by column, and then applied to the rest of
-its panel, a panel to the rest of the matrix: the pivot rows, brought up to date and packed two
+Layout: a[i*pitch + v] is vector v of row i, padded with zeros; single entries by `element`. Columns
+are taken in panels of PANEL (LARGE_PANEL), these in blocks of a vector (8 columns at least). A
+block is taken out and laid along vectors, eliminated column by column, and then applied to the rest
+of its panel, a panel to the rest of the matrix: the pivot rows, brought up to date and packed two
 vectors wide, stay in L1 while four rows of the matrix at a time pass through registers (8
 accumulators: 6 loads for 8 multiply-adds), STRIP rows for all columns, so that few pages are in
-use. A large matrix that is alone has its strips shared among threads. Factors are kept negated,
-so that they are broadcast by the load itself: negating them in the inner loop took half of its
-time.
+use. A large matrix that is alone has its strips shared among threads. Factors are kept negated, so
+that they are broadcast by the load itself: negating them in the inner loop took half of its time.
 
 Rows are swapped, `origin` remembers where they came from, and a tie goes to the row that came
 first: every entry takes the same operations in the same order as on lanes, and so has the same
-bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a
-group of lanes leaves the L2 cache, and for batches too small to fill the lanes. Rejected: LAPACK
-through SciPy (an optional dependency, other bits than on lanes, and no adjugate), tiles of 6 x 2
-(no gain) and of 8 x 2 (1.02 to 1.04 times the time), prefetching the next one (no gain), blocks
-eliminated where they are in the matrix (det took 1.25 times the time at n = 256), panels of 64 (0.8
-of the time at n = 2000, but 1.3 times at 128).
+bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a group
+of lanes leaves the L2 cache, and for batches too small to fill the lanes. Rejected: LAPACK through
+SciPy (an optional dependency, other bits than on lanes, and no adjugate), tiles of 6 x 2 (no gain)
+and of 8 x 2 (1.02 to 1.04 times the time), prefetching the next one (no gain), blocks eliminated
+where they are in the matrix (det took 1.25 times the time at n = 256), panels of 64 for all (1.3
+times at n = 128).
 """
 
 from libc.math cimport fabs
@@ -31,7 +30,9 @@ from lanes cimport (
 from pack cimport MOST_LANES
 
 cdef enum:
-    PANEL = 32
+    PANEL = 32          # columns of a panel
+    LARGE_PANEL = 128   # of one that has to come from memory for each: det takes 0.77 of the time
+    LARGE = 1500        # from this size on (inv takes 1.04 times the time, and does not)
     STRIP = 64          # rows that are updated together
     SHARED = 16000      # tiles times rows of an update from which it pays to start threads
 
@@ -45,9 +46,14 @@ cdef inline Py_ssize_t block_columns(lane like) noexcept nogil:
     return max(8, width(like))
 
 
+cdef inline Py_ssize_t panel_columns(Py_ssize_t n, bint jordan) noexcept nogil:
+    return LARGE_PANEL if n >= LARGE and not jordan else PANEL
+
+
 cdef inline Py_ssize_t rows_workspace(Py_ssize_t n, lane like) noexcept nogil:
     """Vectors that `eliminate_rows` and `finish_rows` need beside the matrix."""
-    return ((n * PANEL + PANEL * PANEL) // width(like) + 2 + (PANEL + 1) * (row_pitch(n, like) + 2)
+    cdef Py_ssize_t panel = panel_columns(n, False)
+    return ((n * panel + panel * panel) // width(like) + 2 + (panel + 1) * (row_pitch(n, like) + 2)
             + 2 * block_columns(like) * row_pitch(n, like))
 
 
@@ -57,27 +63,31 @@ cdef inline double eliminate_rows(
 ) noexcept nogil:
     """Eliminate n - 1 columns; pivots[k] in every lane, and the sign of the permutation."""
     cdef lane *factors = work
-    cdef lane *packed = factors + (n * PANEL + PANEL * PANEL) // width(a[0]) + 2
-    cdef lane *taken = packed + (PANEL + 1) * (pitch + 2)
-    cdef Py_ssize_t start, stop, first, last, panel, block, k, columns = block_columns(a[0])
+    cdef Py_ssize_t panel = panel_columns(n, jordan), columns = block_columns(a[0])
+    cdef lane *packed = factors + (n * panel + panel * panel) // width(a[0]) + 2
+    cdef lane *taken = packed + (panel + 1) * (pitch + 2)
+    cdef Py_ssize_t start, stop, first, last, each, block, k
     cdef double sign = 1.0
     for k in range(n):
         origin[k] = <int> k
-    for panel in range((n + PANEL - 2) // PANEL):
-        start = panel * PANEL
-        stop = min(start + PANEL, n - 1)
+    for each in range((n + panel - 2) // panel):
+        start = each * panel
+        stop = min(start + panel, n - 1)
         for block in range((stop - start + columns - 1) // columns):
             first = start + block * columns
             last = min(first + columns, stop)
             sign *= eliminate_block(a, n, pitch, jordan, start, first, last, pivots, origin,
-                                    factors, taken)
+                                    factors, panel, taken)
             if jordan:
-                apply_ranks(a, n, pitch, jordan, start, first, last, start, first, factors, packed,
-                            1)
-            apply_ranks(a, n, pitch, jordan, start, first, last, last, stop, factors, packed, 1)
+                apply_ranks(a, n, pitch, jordan, start, first, last, start, first, factors, panel,
+                            packed, 1)
+            apply_ranks(a, n, pitch, jordan, start, first, last, last, stop, factors, panel,
+                        packed, 1)
         if jordan:
-            apply_ranks(a, n, pitch, jordan, start, start, stop, 0, start, factors, packed, threads)
-        apply_ranks(a, n, pitch, jordan, start, start, stop, stop, n, factors, packed, threads)
+            apply_ranks(a, n, pitch, jordan, start, start, stop, 0, start, factors, panel,
+                        packed, threads)
+        apply_ranks(a, n, pitch, jordan, start, start, stop, stop, n, factors, panel, packed,
+                    threads)
     pivots[n - 1] = broadcast(element(a, (n - 1) * pitch * width(a[0]) + n - 1), a[0])
     return sign
 
@@ -104,7 +114,7 @@ cdef inline void finish_rows(
 
 cdef inline double eliminate_block(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t start, Py_ssize_t first,
-    Py_ssize_t last, lane *pivots, int *origin, lane *factors, lane *taken
+    Py_ssize_t last, lane *pivots, int *origin, lane *factors, Py_ssize_t panel, lane *taken
 ) noexcept nogil:
     """Columns first to last: taken out and laid along vectors, eliminated, their factors noted.
 
@@ -118,11 +128,11 @@ cdef inline double eliminate_block(
                  True)
     for c in range(last - first):
         k = first + c
-        sign *= bring_up_pivot(a, n, pitch, c, k, factors, origin, taken, height)
+        sign *= bring_up_pivot(a, n, pitch, c, k, factors, panel, origin, taken, height)
         pivots[k] = broadcast(element(taken + c * height, k), a[0])
-        note_lower(jordan, c, k, first - start, factors, n, noted, height)
+        note_lower(jordan, c, k, first - start, factors, panel, n, noted, height)
         eliminate_column(jordan, c, k, last - first, pivots[k], taken, noted, height)
-    move_columns(<char *> factors + (first - start) * item, PANEL * item, n, top, noted, height,
+    move_columns(<char *> factors + (first - start) * item, panel * item, n, top, noted, height,
                  squares, False)
     if jordan:
         move_columns(<char *> (a + first // W), pitch * W * item, n, top, taken, height,
@@ -155,8 +165,8 @@ cdef inline void move_columns(
 
 
 cdef inline double bring_up_pivot(
-    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t c, Py_ssize_t k, lane *factors, int *origin,
-    lane *taken, Py_ssize_t height
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t c, Py_ssize_t k, lane *factors,
+    Py_ssize_t panel, int *origin, lane *taken, Py_ssize_t height
 ) noexcept nogil:
     """Swap the row with the largest |entry| in column k into row k; -1 if that swaps two rows."""
     cdef Py_ssize_t W = width(a[0]), p = largest(taken + c * height, n, k, origin), j
@@ -164,7 +174,7 @@ cdef inline double bring_up_pivot(
     if p == k:
         return 1.0
     swap_vectors(a + k * pitch, a + p * pitch, pitch)
-    swap_vectors(factors + k * PANEL // W, factors + p * PANEL // W, PANEL // W)
+    swap_vectors(factors + k * panel // W, factors + p * panel // W, panel // W)
     for j in range(2 * block_columns(a[0])):    # what is taken, and the factors noted so far
         entry = element(taken + j * height, k)
         set_element(taken + j * height, k, element(taken + j * height, p))
@@ -205,13 +215,13 @@ cdef inline void swap_vectors(lane *x, lane *y, Py_ssize_t count) noexcept nogil
 
 
 cdef inline void note_lower(
-    bint jordan, Py_ssize_t c, Py_ssize_t k, Py_ssize_t t0, lane *factors, Py_ssize_t n,
-    lane *noted, Py_ssize_t height
+    bint jordan, Py_ssize_t c, Py_ssize_t k, Py_ssize_t t0, lane *factors, Py_ssize_t panel,
+    Py_ssize_t n, lane *noted, Py_ssize_t height
 ) noexcept nogil:
     """What the pivot's row takes of the pivots before it; with Gauss-Jordan that is then done."""
     cdef Py_ssize_t W = width(factors[0]), s, v
-    cdef lane *row = factors + k * PANEL // W
-    cdef lane *lower = factors + (n + t0 + c) * PANEL // W
+    cdef lane *row = factors + k * panel // W
+    cdef lane *lower = factors + (n + t0 + c) * panel // W
     for v in range(t0 // W):
         lower[v] = row[v]
         if jordan:
@@ -258,7 +268,7 @@ cdef inline void eliminate_column(
 cdef inline void apply_ranks(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, Py_ssize_t start,
     Py_ssize_t first, Py_ssize_t last, Py_ssize_t left, Py_ssize_t right,
-    lane *factors, lane *packed, int threads
+    lane *factors, Py_ssize_t panel, lane *packed, int threads
 ) noexcept nogil:
     """Apply pivots first to last to the columns from left to right."""
     cdef Py_ssize_t W = width(a[0]), depth = last - first, v0 = left // W
@@ -268,35 +278,37 @@ cdef inline void apply_ranks(
         return
     pack_pivot_rows(a, pitch, jordan, first, last, left, right, tiles, packed)
     if threads > 1 and tiles * (n - top) > SHARED:
-        update_shared(a + v0, n, pitch, top, depth, tiles, factors, first - start, packed, threads)
+        update_shared(a + v0, n, pitch, top, depth, tiles, factors, panel, first - start,
+                      packed, threads)
         return
     for tile in range(tiles):
-        bring_up_to_date(packed + 2 * tile * depth, depth, factors + n * PANEL // W, first - start)
+        bring_up_to_date(packed + 2 * tile * depth, depth, factors + n * panel // W, panel,
+                         first - start)
     for strip in range((n - top + STRIP - 1) // STRIP):
         update_strip(a + v0, n, pitch, top + strip * STRIP, min(top + (strip + 1) * STRIP, n),
-                     depth, tiles, factors, first - start, packed)
+                     depth, tiles, factors, panel, first - start, packed)
 
 
 cdef inline void update_shared(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t top, Py_ssize_t depth, Py_ssize_t tiles,
-    const lane *factors, Py_ssize_t f, lane *packed, int threads
+    const lane *factors, Py_ssize_t panel, Py_ssize_t f, lane *packed, int threads
 ) noexcept nogil:
     """Tiles, then strips, each by one thread: no result depends on how many there are.
 
     Apart from the same loops for one thread, which took 1.5 times the time at n = 96 and 1.4 at
     128 when the compiler had to lay them out for OpenMP."""
-    cdef const lane *lower = factors + n * PANEL // width(a[0])
+    cdef const lane *lower = factors + n * panel // width(a[0])
     cdef Py_ssize_t strip, tile
     for tile in prange(tiles, num_threads=threads):
-        bring_up_to_date(packed + 2 * tile * depth, depth, lower, f)
+        bring_up_to_date(packed + 2 * tile * depth, depth, lower, panel, f)
     for strip in prange((n - top + STRIP - 1) // STRIP, num_threads=threads, schedule="dynamic"):
         update_strip(a, n, pitch, top + strip * STRIP, min(top + (strip + 1) * STRIP, n), depth,
-                     tiles, factors, f, packed)
+                     tiles, factors, panel, f, packed)
 
 
 cdef inline void update_strip(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t depth,
-    Py_ssize_t tiles, const lane *factors, Py_ssize_t f, const lane *packed
+    Py_ssize_t tiles, const lane *factors, Py_ssize_t panel, Py_ssize_t f, const lane *packed
 ) noexcept nogil:
     """Rows from top to bottom: few enough that their pages and factors stay at hand."""
     cdef Py_ssize_t tile, i
@@ -304,10 +316,10 @@ cdef inline void update_strip(
     for tile in range(tiles):
         b = a + 2 * tile
         for i in range(top, bottom - 3, 4):
-            update_four(b + i * pitch, pitch, factors, i * PANEL + f, PANEL, depth,
+            update_four(b + i * pitch, pitch, factors, i * panel + f, panel, depth,
                         packed + 2 * tile * depth)
         for i in range(bottom - (bottom - top) % 4, bottom):
-            update_one(b + i * pitch, factors, i * PANEL + f, depth, packed + 2 * tile * depth)
+            update_one(b + i * pitch, factors, i * panel + f, depth, packed + 2 * tile * depth)
 
 
 cdef inline void pack_pivot_rows(
@@ -345,7 +357,7 @@ cdef inline lane columns_between(
 
 
 cdef inline void bring_up_to_date(
-    lane *u, Py_ssize_t depth, const lane *lower, Py_ssize_t f
+    lane *u, Py_ssize_t depth, const lane *lower, Py_ssize_t panel, Py_ssize_t f
 ) noexcept nogil:
     """Forward substitution in a tile: each pivot row as it is when its turn comes.
 
@@ -354,10 +366,10 @@ cdef inline void bring_up_to_date(
     cdef lane factor
     for first in range(0, depth, 4):
         if first + 4 <= depth:
-            update_four(u + 2 * first, 2, lower, (f + first) * PANEL + f, PANEL, first, u)
+            update_four(u + 2 * first, 2, lower, (f + first) * panel + f, panel, first, u)
         for t in range(first + 1 if first + 4 <= depth else first, min(first + 4, depth)):
             for s in range(first if first + 4 <= depth else 0, t):
-                factor = broadcast(element(lower, (f + t) * PANEL + f + s), u[0])
+                factor = broadcast(element(lower, (f + t) * panel + f + s), u[0])
                 u[2 * t] = multiply_add(factor, u[2 * s], u[2 * t])
                 u[2 * t + 1] = multiply_add(factor, u[2 * s + 1], u[2 * t + 1])
 

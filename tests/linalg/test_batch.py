@@ -146,6 +146,14 @@ def test_the_threads_inside_one_large_matrix_change_no_bit(
         assert_same_bits(results(kernel, X), expected)
 
 
+def test_wide_panels_change_no_bit(kernels: ModuleType) -> None:
+    """From n = 1500 on determinants alone are eliminated in wider panels than gradients."""
+    X = np.random.default_rng(8).normal(size=(1503, 1503)) / 40
+    alone = results(kernels.slogdet, X)
+    assert_same_bits(alone, results(kernels.slogdet_and_gradient, X)[:2])
+    np.testing.assert_allclose(alone, np.linalg.slogdet(X), rtol=1e-12)
+
+
 def test_flags_of_worker_threads_reach_the_caller(
     kernels: ModuleType, threads: Callable[[int], None]
 ) -> None:

@@ -426,7 +426,24 @@ template <int S, class V, int N = traits<V>::width> static inline void stages(V 
     }
 }
 
+/* The same with a and b added up afterwards: half of the way to the sums of each vector's lanes. */
+template <int S, class V, int N = traits<V>::width> static inline V add_up(V *t) {
+    if constexpr (N == 1) return t[0];
+    else {
+#pragma GCC unroll 8
+        for (int i = 0; i < N / 2; i++) {
+            V a = t[2 * i], b = t[2 * i + 1];
+            exchange<S>(a, b, std::make_integer_sequence<int, traits<V>::width>());
+            t[i] = a + b;
+        }
+        return add_up<2 * S, V, N / 2>(t);
+    }
+}
+
 } // namespace matgrad
+
+/* Lane l of the result is the sum of all lanes of vector l; the vectors are used up. */
+template <class V> static inline V sum_of_each(V *vectors) { return matgrad::add_up<1>(vectors); }
 
 template <class V> static inline V load(const char *from, V) {
     V out;

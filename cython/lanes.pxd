@@ -69,6 +69,7 @@ cdef extern from "lanes.h" nogil:
     vf load_part(const char *source, Py_ssize_t count, vf rest) noexcept
     void store_part(char *target, Py_ssize_t count, vd value) noexcept
     void store_part(char *target, Py_ssize_t count, vf value) noexcept
+    T sum_of_each[T](T *vectors) noexcept
     void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
     void store_transposed[T](char **places, Py_ssize_t offset, int count, T *values) noexcept
     void load_half_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept

@@ -26,7 +26,7 @@ from batches cimport (
 from flags cimport clear_flags
 from lanes cimport (
     broadcast, element, lane, load, load_half_transposed, load_part, load_transposed, multiply_add,
-    set_element, sum_of_each, width,
+    set_element, store_part, sum_of_each, width,
 )
 from pack cimport MOST_LANES, item_size, load_one, put, read
 from plain cimport FINE
@@ -145,6 +145,7 @@ cdef inline void tile(
     cdef const char *lower = upper + 4 * a.row
     cdef const char *right = b.first
     cdef lane sums[16]
+    cdef lane scattered[16]
     cdef lane u[2]
     cdef lane f
     cdef int r, s
@@ -158,10 +159,20 @@ cdef inline void tile(
             for s in range(vectors):
                 sums[r * vectors + s] = multiply_add(f, u[s], sums[r * vectors + s])
         upper, lower, right = upper + a.column, lower + a.column, right + b.row
+    upper = c.first + i * c.row + t * W * c.column
+    if c.column == item_size(like):
+        lower = upper + 4 * c.row
+        for r in range(rows):
+            for s in range(vectors):
+                store_part(<char *> (upper + r * c.row if r < 4 else lower + (r - 4) * c.row)
+                           + s * bytes, n - (t + s) * W, sums[r * vectors + s])
+        return
+    for r in range(rows * vectors):
+        scattered[r] = sums[r]
     for r in range(rows):
         for s in range(vectors):
-            put(c.first + (i + r) * c.row + (t + s) * W * c.column, c.column, n - (t + s) * W,
-                sums[r * vectors + s])
+            put(<char *> upper + r * c.row + s * W * c.column, c.column, n - (t + s) * W,
+                scattered[r * vectors + s])
 
 
 cdef inline void multiply_row(

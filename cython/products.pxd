@@ -2,26 +2,36 @@
 
 tr X adds the diagonal in double whatever the input: a load an entry, and no other entry is touched;
 the processor overlaps one matrix with the next by itself. Rejected: W matrices at once, one a lane
-(measured: 2.1 times the time at n = 8; at n = 256 in single precision 1.4 times, where W matrices
-a power of two apart share cache sets). tr(AX) = sum_ij a_ij x_ji never forms the product.
-Small matrices go one to a lane; from LARGE entries on, one matrix at a time, in squares of W x
-W: W rows of X are transposed in registers and multiplied with W rows of A, so both are read
-along their rows.
+(measured: 2.1 times the time at n = 8; at n = 256 in single precision 1.4 times, where W matrices a
+power of two apart share cache sets). tr(AX) = sum_ij a_ij x_ji never forms the product. Small
+matrices go one to a lane; from LARGE entries on, one matrix at a time, in squares of W x W: W rows
+of X are transposed in registers and multiplied with W rows of A, so both are read along their rows.
 
 tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two
-products of n m^2 + n^2 m multiply-adds, four with the gradient: one triple a lane, or from ALONE
-entries on by the products of matmul.pxd. Rejected: einsum's order (strided reads of X), forming
-X'QX A (one more product of m^2 n).
+products of n m^2 + n^2 m multiply-adds, four with the gradient: one triple a lane, or from some
+size on by the products of matmul.pxd (with AVX-512 0.75 and, with the gradient, 0.85 of the time at
+n = 16, but 1.2 to 1.5 times at n = 10 to 12, and in single precision at n = 20; with AVX2 1.4 times
+at n = 16; Zen 4). Rejected: einsum's order (strided reads of X), forming X'QX A (one more product of
+m^2 n).
 """
 
 from lanes cimport (
-    broadcast, element, lane, load, load_transposed, multiply_add, width,
+    VD, broadcast, element, lane, load, load_transposed, multiply_add, vd, width,
 )
 from pack cimport MOST_LANES, item_size, read, real
 
 cdef enum:
-    LARGE = 1024        # entries from which one pair is taken at a time
-    ALONE = 512         # entries of X from which one triple is
+    LARGE = 1024            # entries from which one pair is taken at a time
+    ALONE = 512             # entries of X from which one triple is
+    ALONE_IN_EIGHTS = 196   # for eight doubles a vector
+
+
+cdef inline bint alone(Py_ssize_t entries, lane like) noexcept nogil:
+    """Whether triples with so many entries in X are multiplied one at a time."""
+    if lane is vd:
+        return entries >= (ALONE_IN_EIGHTS if VD == 8 else ALONE)
+    else:
+        return entries >= ALONE
 
 
 cdef inline double diagonal_sum(

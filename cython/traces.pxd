@@ -15,7 +15,7 @@ from matmul cimport add, factor, inner_product, multiply, transposed
 from pack cimport item_size, real
 from plain cimport FINE
 from products cimport (
-    ALONE, LARGE, diagonal_sum, product_sum, product_sum_by_squares, quadratic,
+    LARGE, alone, diagonal_sum, product_sum, product_sum_by_squares, quadratic,
 )
 
 
@@ -119,7 +119,7 @@ cdef inline void quadratic_real(
     cdef Py_ssize_t n = dimensions[1], m = dimensions[2]
     cdef Py_ssize_t vectors = 4 * n * m + m * m + n * n + 1     # one at least: an address
     cdef int status = FINE, part
-    cdef bint large = n * m >= ALONE
+    cdef bint large = alone(n * m, like)
     cdef batch b
     if large:
         vectors = 4 * (n * m // width(like) + 2) + (max(n, m) + 1) * (m // width(like) + 1)
@@ -137,7 +137,7 @@ cdef inline void quadratic_real(
 cdef inline int quadratic_part(
     lane like, const batch *b, bint gradient, int part
 ) noexcept nogil:
-    if b.dimensions[1] * b.dimensions[2] >= ALONE:
+    if alone(b.dimensions[1] * b.dimensions[2], like):
         return large_quadratic_part(like, b, gradient, part)
     return small_quadratic_part(like, b, gradient, part)
 

@@ -10,9 +10,9 @@ of X are transposed in registers and multiplied with W rows of A, so both are re
 tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two
 products of n m^2 + n^2 m multiply-adds, four with the gradient: one triple a lane, or from some
 size on by the products of matmul.pxd (with AVX-512 0.75 and, with the gradient, 0.85 of the time at
-n = 16, but 1.2 to 1.5 times at n = 10 to 12, and in single precision at n = 20; with AVX2 1.4 times
-at n = 16; Zen 4). Rejected: einsum's order (strided reads of X), forming X'QX A (one more product of
-m^2 n).
+n = 16, but 1.2 to 1.5 times at n = 10 to 12, and in single precision at n = 20; with AVX2 1.4
+times at n = 16; Zen 4). Rejected: einsum's order (strided reads of X), forming X'QX A (one more
+product of m^2 n).
 """
 
 from lanes cimport (

@@ -81,7 +81,7 @@ cdef extern from "lanes.h" nogil:
 
 
 cdef inline int matrices_beside(Py_ssize_t n, Py_ssize_t count, lane like) noexcept nogil:
-    """How many matrices of a group to take at once: as many as two columns of registers hold."""
+    """How many matrices of a group to take at once: with longer rows four would leave registers."""
     return 1 if count == 1 else 4 if n <= 2 * width(like) else 2
 
 

@@ -154,8 +154,8 @@ cdef inline int large_part(
 cdef inline bint fits_registers(Py_ssize_t n, lane like) noexcept nogil:
     """Whether rows fill three quarters of the registers that they take.
 
-    For n = 9, of two in double precision, det takes 1.4 times the time that it takes on lanes, for
-    n = 12 the same; a matrix alone 0.6 of the time that it takes in rows (Zen 4)."""
+    A row of 9 doubles takes two, and det 1.4 times the time that it takes on lanes; with 12 it
+    takes the same time, of a matrix alone 0.6 of that in rows (Zen 4)."""
     cdef Py_ssize_t W = width(like)
     return reach(like) > 0 and n <= reach(like) and 4 * n >= 3 * ((n + W - 1) // W * W)
 
@@ -164,7 +164,8 @@ cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexce
     """Whether a group of so many matrices is faster on lanes; both ways give the same bits.
 
     One matrix alone is not: inv takes 0.9 of the time in rows at n = 8, 0.65 at n = 16, det 1.15
-    times at n = 10 and 0.85 at n = 16. Two are up to n = 19 (Zen 5, AVX-512)."""
+    times at n = 10 and 0.85 at n = 16. Two are up to n = 19 (Zen 5, AVX-512, where n = 8 and 16 are
+    now for registers)."""
     return n < LANES_BELOW and matrices > (1 if n < 20 else width(like) // 2)
 
 

@@ -9,6 +9,9 @@ in single precision): what underflows in the elimination, a multiplier above all
 at most 2^-1074 M, which is far below rounding in every row whose pivot is that large, and a row
 that is not makes a pivot that is not. A pivot that is exactly zero is believed only where no entry
 but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
+
+Groups in registers ask `uncertain`: what it marks goes to rows.pxd, whose pivots are then judged as
+above, so that all functions and sizes agree on which matrices are singular.
 """
 
 from libc.math cimport INFINITY, NAN, fabs, isinf, isnan

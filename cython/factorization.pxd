@@ -19,8 +19,8 @@ from doubts cimport (
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
     VD, absolute, both, broadcast, complement, either, element, equal, greater, greatest, lane,
-    load_lanes, mask_bits, maximum, multiply_add, set_element, split_exponent, store_lanes,
-    times_power_of_two, vd, width,
+    load_lanes, mask_bits, maximum, multiply_add, select, set_element, split_exponent,
+    store_lanes, times_power_of_two, vd, width, zero_where,
 )
 from pack cimport (
     MOST_LANES, item_size, pack, read_matrix, real, unpack, unpack_permuted, write_permuted,
@@ -199,16 +199,18 @@ cdef inline Py_ssize_t registers_needed(Py_ssize_t n, lane like) noexcept nogil:
 cdef inline int register_group(
     lane *memory, double *careful_memory, const request *asked, group *g
 ) noexcept nogil:
-    """A group of W matrices, a few at a time; where it is not full it repeats its last one. Those
-    that are uncertain are left to `factor_alone`."""
+    """A group of W matrices, a few at a time; where it is not full it repeats its last one.
+
+    Those that are uncertain are left to `factor_alone`, and those whose gradient is not finite, but
+    these keep their determinant, which is the same without a gradient."""
     cdef Py_ssize_t n = g.n
     cdef int beside = matrices_beside(n, g.count, memory[0]), few, w
     cdef int fews = (g.count + beside - 1) // beside, status = FINE
     cdef bint jordan = asked.gradient != GRADIENT_NONE
     cdef lane *pivots = memory + rows_needed(n, memory[0])
     cdef lane zero = broadcast(0.0, memory[0]), one = broadcast(1.0, memory[0])
-    cdef lane mantissa = one, exponent = zero, most = one, last, det, det_exponent
-    cdef unsigned int left
+    cdef lane others = one, exponent = zero, most = one, last, det, det_exponent
+    cdef unsigned int doubtful, left
     cdef small a[MOST_LANES]
     lay_out(a, g, fews * beside, jordan, pivots + n)
     for few in range(fews):
@@ -216,26 +218,27 @@ cdef inline int register_group(
             place_rows(a + w, g.matrices[w], n, g.row_stride, g.column_stride,
                        <lane *> a[w].result)
         eliminate_few(a + few * beside, few * beside, beside, n, jordan, pivots, &most)
-    fill_lanes(a, n, fews * beside, pivots, &most, &mantissa)
-    left = mask_bits(uncertain(pivots, n, most))
+    fill_lanes(a, n, fews * beside, pivots, &most, &others)
+    left = doubtful = mask_bits(uncertain(pivots, n, most))
     last = pivots[n - 1]
-    multiply_lanes(pivots, n - 1, &mantissa, &exponent)
-    det, det_exponent = mantissa, exponent
+    multiply_lanes(pivots, n - 1, &others, &exponent)
+    det, det_exponent = others, exponent
     multiply_lanes(&last, 1, &det, &det_exponent)
-    pull_in(&mantissa, &exponent)
+    pull_in(&others, &exponent)
     for few in range(fews if jordan else 0):
-        left |= complete_group(a, few * beside, beside, asked, g, mantissa, exponent, last, left)
+        left |= complete_group(a, few * beside, beside, asked, g, others, exponent, last, left)
     for w in range(g.count if left else 0):
         if left >> w & 1:
-            status |= factor_alone(memory, careful_memory, asked, g, w, &det, &det_exponent)
+            status |= factor_alone(memory, careful_memory, asked, g, w, doubtful >> w & 1, &det,
+                                   &det_exponent)
     return status | write(asked, g, det, det_exponent)
 
 
 cdef inline int factor_alone(
     lane *memory, double *careful_memory, const request *asked, const group *g, int w,
-    lane *det, lane *det_exponent
+    bint with_det, lane *det, lane *det_exponent
 ) noexcept nogil:
-    """Matrix w of a group by `factor_rows`, its determinant to lane w."""
+    """Matrix w of a group by `factor_rows`, its determinant to lane w if that is asked for."""
     cdef lane mantissa, exponent
     cdef group alone
     cdef int status
@@ -245,16 +248,17 @@ cdef inline int factor_alone(
     alone.gradient_row_stride = g.gradient_row_stride
     alone.gradient_column_stride = g.gradient_column_stride
     status = factor_rows(memory, careful_memory, asked, &alone, 1, &mantissa, &exponent)
-    set_element(det, w, element(&mantissa, 0))
-    set_element(det_exponent, w, element(&exponent, 0))
+    if with_det:
+        set_element(det, w, element(&mantissa, 0))
+        set_element(det_exponent, w, element(&exponent, 0))
     return status
 
 
 cdef inline void lay_out(
     small *a, const group *g, int count, bint jordan, lane *memory
 ) noexcept nogil:
-    """Room for each matrix's columns, its factors, which Gauss needs only while it lasts, and its
-    pivots' rows."""
+    """Room for each matrix's rows, shared with those BESIDE further on, its factors, which Gauss
+    needs only while it lasts, and its pivots' columns."""
     cdef Py_ssize_t W = width(memory[0]), n = g.n, height = (n + W - 1) // W, j
     cdef lane *factors = memory + BESIDE * height * W * height
     cdef int *orders = <int *> (factors + W * n * height)
@@ -282,7 +286,7 @@ cdef inline void fill_lanes(
 
 
 cdef inline unsigned int complete_group(
-    small *a, int first, int beside, const request *asked, group *g, lane mantissa, lane exponent,
+    small *a, int first, int beside, const request *asked, group *g, lane others, lane exponent,
     lane last, unsigned int left
 ) noexcept nogil:
     """The inverses or gradients of some matrices, which are written when nothing of these is read
@@ -293,7 +297,7 @@ cdef inline unsigned int complete_group(
     for w in range(beside):
         ends[w] = ending(1.0, 1.0 / element(&last, first + w), 1.0, 0.0)
         if of_det:
-            ends[w] = ending(element(&last, first + w), 1.0, element(&mantissa, first + w),
+            ends[w] = ending(element(&last, first + w), 1.0, element(&others, first + w),
                              element(&exponent, first + w))
     left |= complete_few(last, a + first, beside, g.n, ends) << first
     for w in range(first, min(first + beside, g.count)):
@@ -407,11 +411,11 @@ cdef inline int write(
 
 
 cdef inline void pull_in(lane *mantissa, lane *exponent) noexcept nogil:
-    """Exponents that do no harm: into the mantissa."""
+    """Exponents that do no harm: into the mantissa, each for itself."""
     cdef lane most = broadcast(400.0 if lane is vd else 40.0, mantissa[0])
-    if not mask_bits(greater(absolute(exponent[0]), most)):
-        mantissa[0] = times_power_of_two(mantissa[0], exponent[0])
-        exponent[0] = broadcast(0.0, mantissa[0])
+    cdef lane inside = complement(greater(absolute(exponent[0]), most))
+    mantissa[0] = select(inside, times_power_of_two(mantissa[0], exponent[0]), mantissa[0])
+    exponent[0] = zero_where(inside, exponent[0])
 
 
 cdef inline int scale(

@@ -384,7 +384,7 @@ static inline uint64_t equal_bits(vf a, double value) {
 
 /* The bit of the first scalar among some of a row whose magnitude is largest; if all are NaN the
  * first of them. */
-template <class V> static inline uint64_t largest(const V *row, int vectors, uint64_t among) {
+template <class V> static inline uint64_t largest_bit(const V *row, int vectors, uint64_t among) {
     constexpr int W = matgrad::traits<V>::width;
     V size[4], most = V{};
     uint64_t found = 0;

@@ -59,7 +59,7 @@ cdef extern from "lanes.h" nogil:
     vf zero_bits(uint64_t bits, vf a) noexcept
     vd select_bits(uint64_t bits, vd a, vd b) noexcept
     vf select_bits(uint64_t bits, vf a, vf b) noexcept
-    uint64_t largest[T](const T *row, int vectors, uint64_t among) noexcept
+    uint64_t largest_bit[T](const T *row, int vectors, uint64_t among) noexcept
     int lowest(uint64_t bits) noexcept
     int odd(uint64_t bits) noexcept
 

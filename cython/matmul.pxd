@@ -144,6 +144,8 @@ cdef inline void tile(
     cdef const char *upper = a.first + i * a.row
     cdef const char *lower = upper + 4 * a.row
     cdef const char *right = b.first
+    cdef char *above = c.first + i * c.row + t * W * c.column
+    cdef char *below = above + 4 * c.row
     cdef lane sums[16]
     cdef lane scattered[16]
     cdef lane u[2]
@@ -159,19 +161,18 @@ cdef inline void tile(
             for s in range(vectors):
                 sums[r * vectors + s] = multiply_add(f, u[s], sums[r * vectors + s])
         upper, lower, right = upper + a.column, lower + a.column, right + b.row
-    upper = c.first + i * c.row + t * W * c.column
     if c.column == item_size(like):
-        lower = upper + 4 * c.row
         for r in range(rows):
             for s in range(vectors):
-                store_part(<char *> (upper + r * c.row if r < 4 else lower + (r - 4) * c.row)
-                           + s * bytes, n - (t + s) * W, sums[r * vectors + s])
+                store_part((above + r * c.row if r < 4 else below + (r - 4) * c.row) + s * bytes,
+                           n - (t + s) * W, sums[r * vectors + s])
         return
+    # A copy, since sums of which single lanes are read would not be registers.
     for r in range(rows * vectors):
         scattered[r] = sums[r]
     for r in range(rows):
         for s in range(vectors):
-            put(<char *> upper + r * c.row + s * W * c.column, c.column, n - (t + s) * W,
+            put(above + r * c.row + s * W * c.column, c.column, n - (t + s) * W,
                 scattered[r * vectors + s])
 
 

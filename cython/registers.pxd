@@ -1,11 +1,11 @@
 """Gaussian and Gauss-Jordan elimination of small matrices whose rows registers can permute.
 
 Layout: a row lies along `height` vectors, 1 to 4, padded with zeros; four matrices, or two, are
-eliminated side by side. Rows are taken in blocks of BLOCK, which stay in registers: each takes all
-rows before it, which are kept as factors, row / -pivot, and becomes one of them itself. What a row
-takes of row k is that row's factors times its own entry in column order[k], which one instruction
-spreads over all lanes. Rows and columns stay where they are; the pivot of a row is its first entry
-of largest magnitude in a column that has had none.
+eliminated side by side, one that is alone by itself. Rows are taken in blocks of BLOCK, which stay
+in registers: each takes all rows before it, which are kept as factors, row / -pivot, and becomes
+one of them itself. What a row takes of row k is that row's factors times its own entry in column
+order[k], which one instruction spreads over all lanes. Rows and columns stay where they are; the
+pivot of a row is its first entry of largest magnitude in a column that has had none.
 
 That is what elimination.pxd does to the transposed matrix: partial pivoting by columns, so that
 matrices in C order are read, and inverses written, as they lie in memory. Other pivots and another
@@ -31,7 +31,7 @@ times at n = 8, 1.1 at n = 16), pivots in columns of registers, which transposes
 from libc.stdint cimport uint64_t
 
 from lanes cimport (
-    absolute, broadcast, complement, element, equal, greatest, lane, largest, load, load_part,
+    absolute, broadcast, complement, element, equal, greatest, lane, largest_bit, load, load_part,
     load_transposed, lowest, mask_bits, maximum, multiply_add, odd, permuted, select_bits,
     set_element, spread, store, store_part, times_power_of_two, vd, vf, width, zero_bits,
     zero_where,
@@ -52,7 +52,7 @@ cdef struct small:
     int *order              # the pivots' columns
     uint64_t free           # the columns that have had no pivot
     int odd                 # whether the permutation is
-    char *result            # the inverse's rows
+    char *result            # the inverse's rows; before, a copy of the matrix if one is needed
 
 
 cdef struct ending:
@@ -81,7 +81,9 @@ cdef extern from "lanes.h" nogil:
 
 
 cdef inline int matrices_beside(Py_ssize_t n, Py_ssize_t count, lane like) noexcept nogil:
-    """How many matrices of a group to take at once: with longer rows four would leave registers."""
+    """How many matrices of a group to take at once: with longer rows four would leave registers.
+
+    `eliminate_beside` and `complete_beside` are compiled for these numbers and no others."""
     return 1 if count == 1 else 4 if n <= 2 * width(like) else 2
 
 
@@ -181,12 +183,14 @@ cdef inline void eliminate_beside(
     lane *pivots, lane *most
 ) noexcept nogil:
     if beside == 1:
-        eliminate(a, first, 1, n, height, jordan, pivots, most)
+        eliminate_side_by_side(a, first, 1, n, height, jordan, pivots, most)
+    elif height <= 2:
+        eliminate_side_by_side(a, first, 4, n, height, jordan, pivots, most)
     else:
-        eliminate(a, first, 4 if height <= 2 else 2, n, height, jordan, pivots, most)
+        eliminate_side_by_side(a, first, 2, n, height, jordan, pivots, most)
 
 
-cdef inline void eliminate(
+cdef inline void eliminate_side_by_side(
     small *a, int first, int beside, Py_ssize_t n, int height, bint jordan,
     lane *pivots, lane *most
 ) noexcept nogil:
@@ -251,7 +255,7 @@ cdef inline void note_factors(
     lane *pivots
 ) noexcept nogil:
     """Row k / -pivot, the last one as it is."""
-    cdef uint64_t bit = largest(row, height, a.free)
+    cdef uint64_t bit = largest_bit(row, height, a.free)
     cdef int column = lowest(bit), v
     cdef lane zero = broadcast(0.0, row[0]), entry = spread(row, height, column), factor
     cdef lane reciprocal = broadcast(-1.0 / element(&entry, 0), zero)
@@ -303,21 +307,23 @@ cdef inline unsigned int complete_beside(
 ) noexcept nogil:
     if beside == 1:
         return complete(like, a, 1, n, height, ends)
-    return complete(like, a, 4 if height <= 2 else 2, n, height, ends)
+    if height <= 2:
+        return complete(like, a, 4, n, height, ends)
+    return complete(like, a, 2, n, height, ends)
 
 
 cdef inline unsigned int complete(
     lane like, small *a, int beside, Py_ssize_t n, int height, const ending *ends
 ) noexcept nogil:
     cdef lane c[BESIDE * BLOCK * VECTORS]
-    cdef lane last[BESIDE * VECTORS]
+    cdef lane last_rows[BESIDE * VECTORS]
     cdef lane poison[BESIDE]
     cdef lane zero = broadcast(0.0, like), bad
     cdef Py_ssize_t block, start, k
     cdef unsigned int strange = 0
     cdef int m, j
     for m in range(beside):
-        end_row(a + m, n, height, ends + m, last + m * height)
+        end_row(a + m, n, height, ends + m, last_rows + m * height)
         poison[m] = zero
     for block in range((n + BLOCK - 1) // BLOCK):
         start = block * BLOCK
@@ -335,7 +341,7 @@ cdef inline unsigned int complete(
             bad = poison[m]
             for j in range(BLOCK):
                 bad = finish_row(c + (m * BLOCK + j) * height, a + m, start + j, n, height,
-                                 ends + m, last + m * height, bad)
+                                 ends + m, last_rows + m * height, bad)
             poison[m] = bad
     for m in range(beside):
         if mask_bits(complement(equal(poison[m], zero))):

@@ -47,7 +47,7 @@ cdef inline int write_values(
         value = times_power_of_two(mantissa, exponent)
     store_lanes(like, g.first, 0, g.count, value)
     over = both(out_of_range(like, value), equal(mantissa * zero, zero))
-    return OVERFLOWED if mask_bits(over) else FINE
+    return OVERFLOWED if mask_bits(over) & ((1 << g.count) - 1) else FINE
 
 
 cdef inline void write_logarithms(

@@ -32,7 +32,7 @@ from pack cimport MOST_LANES
 cdef enum:
     PANEL = 32          # columns of a panel
     LARGE_PANEL = 128   # of one that has to come from memory for each: det takes 0.77 of the time
-    LARGE = 1500        # from this size on (inv takes 1.04 times the time, and does not)
+    LARGE_MATRIX = 1500        # from this size on (inv takes 1.04 times the time, and does not)
     STRIP = 64          # rows that are updated together
     SHARED = 16000      # tiles times rows of an update from which it pays to start threads
 
@@ -47,7 +47,7 @@ cdef inline Py_ssize_t block_columns(lane like) noexcept nogil:
 
 
 cdef inline Py_ssize_t panel_columns(Py_ssize_t n, bint jordan) noexcept nogil:
-    return LARGE_PANEL if n >= LARGE and not jordan else PANEL
+    return LARGE_PANEL if n >= LARGE_MATRIX and not jordan else PANEL
 
 
 cdef inline Py_ssize_t rows_workspace(Py_ssize_t n, lane like) noexcept nogil:

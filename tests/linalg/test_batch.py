@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.linalg.judges import assert_same_bits
 from tests.linalg.samples import FACTORING, SIGNATURES, arguments_of, of_rank, results
 
-SIZES = [1, 2, 3, 4, 5, 8, 9, 17, 33]
+SIZES = [1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 24, 32, 33, 48]
 
 precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)
@@ -70,6 +70,25 @@ def test_singular_neighbours_change_no_bit(
     with np.errstate(invalid="ignore"):
         together = results(kernel, mixed)
     assert_same_bits(tuple(r[kept] for r in together), tuple(r[kept] for r in alone))
+
+
+@precisions
+@pytest.mark.parametrize("name", FACTORING)
+@pytest.mark.parametrize("n", SIZES)
+def test_huge_and_tiny_neighbours_change_no_bit(
+    kernels: ModuleType, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]
+) -> None:
+    """Also where results are denormal numbers, which are rounded once more if scaled in two steps."""
+    kernel = getattr(kernels, name)
+    X = (rng.normal(size=(40, n, n)) + n * np.eye(n)) * 2.0 ** (-120 / n - np.log2(n))
+    X = X.astype(dtype)
+    mixed = X.copy()
+    mixed[::4] *= dtype(2.0**30)
+    mixed[1::4] *= dtype(2.0**-30)
+    kept = np.arange(40) % 4 > 1
+    with np.errstate(all="ignore"):
+        together, alone = results(kernel, mixed), results(kernel, X[kept])
+    assert_same_bits(tuple(r[kept] for r in together), alone)
 
 
 @pytest.mark.parametrize("batch", [(60,), (6, 10), (3, 4, 5), (60, 1), (1, 1, 60)])

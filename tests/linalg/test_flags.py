@@ -40,6 +40,18 @@ def test_singular_matrices_raise_no_flag_where_the_function_is_defined(
             getattr(kernels, name)(x)
 
 
+@pytest.mark.parametrize("name", ["det", "slogdet"])
+@pytest.mark.parametrize("n", [5, 8, 12, 16, 33])
+def test_a_huge_singular_matrix_raises_no_flag_in_any_batch(
+    kernels: ModuleType, name: str, n: int
+) -> None:
+    X = np.eye(n)
+    X[:2, :2] = [[2, 3], [4, 6]]
+    with strict():
+        for size in range(1, 10):
+            getattr(kernels, name)(np.tile(X * 2.0**300, (size, 1, 1)))
+
+
 @pytest.mark.parametrize("name", FACTORING)
 @pytest.mark.parametrize("n", SIZES)
 def test_nan_passes_quietly(

@@ -78,7 +78,7 @@ def test_singular_neighbours_change_no_bit(
 def test_huge_and_tiny_neighbours_change_no_bit(
     kernels: ModuleType, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]
 ) -> None:
-    """Also where results are denormal numbers, which are rounded once more if scaled in two steps."""
+    """Also where results are denormal numbers, which scaling in two steps rounds twice."""
     kernel = getattr(kernels, name)
     X = (rng.normal(size=(40, n, n)) + n * np.eye(n)) * 2.0 ** (-120 / n - np.log2(n))
     X = X.astype(dtype)

@@ -13,9 +13,10 @@ from factorization cimport (
     CLOSED, closed_group, elimination_group, lanes_needed, register_group, registers_needed,
     row_elimination, rows_needed,
 )
-from lanes cimport DOUBLES, FLOATS, VD, lane, reach, width
+from lanes cimport DOUBLES, FLOATS, VD, lane, width
 from pack cimport real
 from plain cimport FINE, OVERFLOWED, factor, size, times_two_to_the
+from registers cimport reach
 from results cimport group, request
 from threads cimport thread_count
 
@@ -157,6 +158,7 @@ cdef inline bint fits_registers(Py_ssize_t n, lane like) noexcept nogil:
     A row of 9 doubles takes two, and det 1.4 times the time that it takes on lanes; with 12 it
     takes the same time, of a matrix alone 0.6 of that in rows (Zen 4)."""
     cdef Py_ssize_t W = width(like)
+    # Without its first part the compiler could not leave registers.pxd out where nothing fits.
     return reach(like) > 0 and n <= reach(like) and 4 * n >= 3 * ((n + W - 1) // W * W)
 
 

@@ -1,7 +1,5 @@
 """The primitives of lanes.h. `lane` is either vector type; masks and indices are lanes, too."""
 
-from libc.stdint cimport uint64_t
-
 cdef extern from "lanes.h" nogil:
     ctypedef double vd
     ctypedef float vf
@@ -27,6 +25,8 @@ cdef extern from "lanes.h" nogil:
     T select[T](T mask, T a, T b) noexcept
     vd maximum(vd a, vd b) noexcept
     vf maximum(vf a, vf b) noexcept
+    double greatest(vd a) noexcept
+    double greatest(vf a) noexcept
     T not_a_number[T](T a) noexcept
     T absolute[T](T a) noexcept
     unsigned int mask_bits(vd m) noexcept
@@ -47,22 +47,6 @@ cdef extern from "lanes.h" nogil:
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
     vd pick(const char *row, const int *index, vd like) noexcept
     vf pick(const char *row, const int *index, vf like) noexcept
-
-    Py_ssize_t reach[T](T like) noexcept
-    vd spread(const vd *row, int vectors, int i) noexcept
-    vf spread(const vf *row, int vectors, int i) noexcept
-    vd permuted(const vd *row, int vectors, const int *index) noexcept
-    vf permuted(const vf *row, int vectors, const int *index) noexcept
-    double greatest(vd a) noexcept
-    double greatest(vf a) noexcept
-    vd zero_bits(uint64_t bits, vd a) noexcept
-    vf zero_bits(uint64_t bits, vf a) noexcept
-    vd select_bits(uint64_t bits, vd a, vd b) noexcept
-    vf select_bits(uint64_t bits, vf a, vf b) noexcept
-    uint64_t largest_bit[T](const T *row, int vectors, uint64_t among) noexcept
-    int lowest(uint64_t bits) noexcept
-    int odd(uint64_t bits) noexcept
-
     T load[T](const char *source, T like) noexcept
     void store[T](char *target, T value) noexcept
     vd load_part(const char *source, Py_ssize_t count, vd rest) noexcept

@@ -1,7 +1,7 @@
 """Products of many small matrices, C = A B, one pair at a time, along the rows of C.
 
-A tile of C, 8 rows of two vectors, stays in registers (tiles of 4 rows took 1.2 times the time at n
-= 64, eight addresses instead of two and their strides 1.05, 1.15 at n = 8); an entry of A is
+A tile of C, 8 rows of two vectors, stays in registers (tiles of 4 rows took 1.2 times the time at
+n = 64, eight addresses instead of two and their strides 1.05, 1.15 at n = 8); an entry of A is
 broadcast by the load itself, so A may lie in memory as it likes. B is read where it is if it is
 small and its rows are whole vectors, else packed first, in pairs of vectors: half squares of B' are
 transposed in registers, and lanes beyond the last column repeat it, so that they raise no flag of

@@ -31,10 +31,9 @@ times at n = 8, 1.1 at n = 16), pivots in columns of registers, which transposes
 from libc.stdint cimport uint64_t
 
 from lanes cimport (
-    absolute, broadcast, complement, element, equal, greatest, lane, largest_bit, load, load_part,
-    load_transposed, lowest, mask_bits, maximum, multiply_add, odd, permuted, select_bits,
-    set_element, spread, store, store_part, times_power_of_two, vd, vf, width, zero_bits,
-    zero_where,
+    absolute, broadcast, complement, element, equal, greatest, lane, load, load_part,
+    load_transposed, mask_bits, maximum, multiply_add, set_element, store, store_part,
+    times_power_of_two, vd, vf, width, zero_where,
 )
 from pack cimport MOST_LANES, item_size, put, read_matrix
 
@@ -63,7 +62,20 @@ cdef struct ending:
     double exponent
 
 
-cdef extern from "lanes.h" nogil:
+cdef extern from "registers.h" nogil:
+    Py_ssize_t reach[T](T like) noexcept
+    vd spread(const vd *row, int vectors, int i) noexcept
+    vf spread(const vf *row, int vectors, int i) noexcept
+    vd permuted(const vd *row, int vectors, const int *index) noexcept
+    vf permuted(const vf *row, int vectors, const int *index) noexcept
+    vd zero_bits(uint64_t bits, vd a) noexcept
+    vf zero_bits(uint64_t bits, vf a) noexcept
+    vd select_bits(uint64_t bits, vd a, vd b) noexcept
+    vf select_bits(uint64_t bits, vf a, vf b) noexcept
+    uint64_t largest_bit[T](const T *row, int vectors, uint64_t among) noexcept
+    int lowest(uint64_t bits) noexcept
+    int odd(uint64_t bits) noexcept
+
     void eliminate_doubles "INLINED"(
         void (*by_size)(small *, int, int, Py_ssize_t, bint, vd *, vd *) noexcept nogil,
         small *a, int first, int beside, Py_ssize_t n, bint jordan, vd *pivots, vd *most) noexcept

@@ -1,25 +1,27 @@
-"""Closed forms for n <= 4: determinant and cofactors, one matrix a lane, in twofold arithmetic.
+"""Closed forms for n <= 4: determinant and cofactors, one matrix a lane, right to an ulp.
 
-Layout: x[i*n + j] holds entry (i, j) of VD matrices. Cost for n = 2, 3, 4: 4, 40, 200
-operations for det, 0, 60, 500 more for the cofactors; the sizes are bound by memory, so twofold
-is free. One rounding error a minor is not enough: the sum over minors is twofold, too
-(compensating the minors alone gains nothing). float32 comes widened to double.
+Layout: x[i*n + j] holds entry (i, j) of VD matrices. The 2 x 2 minors (n = 4) or the cofactors of
+the first row (n = 3) are formed once, for the determinant and for the gradient. One rounding error
+a minor is not enough for that ulp: doubles are computed with in twofold arithmetic, the sum over
+minors, too (compensating the minors alone gains nothing). floats come widened, and their products
+are exact: plain doubles do. Cost for n = 2, 3, 4: 13, 60, 200 operations for det, 0, 75, 420 more
+for the cofactors; plain 2, 9, 36 and 0, 12, 48; some 30 to 70 for the trust in either.
 
-Twofold loses its 106 bits where terms cancel to less than 2^-48 of their size, and where a product
-leaves the exponent range. With r_i the 1-norms of the rows:
+Digits are lost where terms cancel to less than 2^-48 of their size (2^-23 in plain doubles), and
+where a product leaves the exponent range. With r_i the 1-norms of the rows:
 - the sum of |terms| of det is at most their product, that of a cofactor of row i the product R_i
   of the others; cancellation is measured against these;
 - a minor of two rows that underflows is off by about 2^-1074, which the rows beside it multiply:
   det by at most 2^-1074 (r_0 r_1 + r_2 r_3 + 1), a cofactor by 2^-1074 (r_k + 1). So det is trusted
   if it is larger than 2^-1000 times that sum, the cofactors of row i if R_i is zero or so large;
-- what overflows becomes inf or NaN, and stays that to the end.
-Lanes that are not trusted are done again one by one in exact arithmetic (exact.pxd), so det is
-right to an ulp for every finite matrix, cofactors to an ulp of the largest in their row. They are
-called apart, and all else is inlined for each n (determinants.pxd), or GCC leaves the loops over
-rows and columns as they are: det then took 1.9, 1.6, 1.1 times the time at n = 2, 3, 4.
-Rejected: LU (3e14 u at condition 1e15), plain cofactors (1e21 u), scaling every matrix beforehand
-(measurable at n = 2 and 3, needed once in a blue moon), bounds for the single entries (12% of det's
-time at n = 4 by count).
+- what overflows becomes inf or NaN, and is not trusted. No product of floats leaves the range.
+Plain doubles that are not trusted are done again in twofold arithmetic, twofold numbers one by one
+in exact arithmetic (exact.pxd): so det is right to an ulp for every finite matrix, cofactors to an
+ulp of the largest. Both are called apart, and all else is inlined for each n (determinants.pxd), or
+GCC leaves the loops over rows and columns as they are: det then took 1.9, 1.6, 1.1 times the time.
+Rejected: LU (3e14 u at condition 1e15), plain cofactors of doubles (1e21 u), scaling every matrix
+beforehand (measurable at n = 2 and 3, needed once in a blue moon), bounds for the single entries
+(12% of det's time at n = 4 by count).
 """
 
 from libc.math cimport NAN, isnan, ldexp
@@ -27,9 +29,11 @@ from libc.stdint cimport int64_t
 
 from exact cimport exact_determinant
 from lanes cimport (
-    VD, absolute, both, broadcast, complement, either, element, equal, greater, mask_bits, maximum,
-    not_a_number, select, set_element, vd,
+    DOUBLES, VD, absolute, both, broadcast, complement, either, element, equal, greater, mask_bits,
+    maximum, multiply_add, not_a_number, select, set_element, subtract_product, vd,
 )
+from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
+from results cimport request
 from twofold cimport minus, normalized, plus, scaled, times, two_product, twofold
 
 
@@ -37,183 +41,244 @@ cdef extern from "lanes.h" nogil:
     void determinant_apart "APART"(
         void (*redo)(const vd *, int, unsigned int, twofold *, vd *) noexcept nogil,
         const vd *x, int n, unsigned int doubtful, twofold *det, vd *exponent) noexcept
-    void cofactors_apart "APART"(
+    void gradient_apart "APART"(
         void (*redo)(const vd *, int, unsigned int, vd *, bint) noexcept nogil,
         const vd *x, int n, unsigned int doubtful, vd *gradient, bint inverse) noexcept
 
+ctypedef fused number:
+    # What sums over minors are formed in: widened floats need no more than a double.
+    vd
+    twofold
 
-cdef inline twofold closed_determinant(const vd *x, int n, vd *exponent) noexcept nogil:
-    """det X as a twofold number times 2^exponent."""
-    cdef twofold det = expand(x, n)
-    cdef unsigned int doubtful = 0
-    exponent[0] = broadcast(0.0, x[0])
-    if n > 1:
-        doubtful = mask_bits(complement(trusted_determinant(det.high, x, n)))
-        if doubtful:
-            determinant_apart(redo_determinant, x, n, doubtful, &det, exponent)
-    return det
+cdef enum:
+    MINORS = 12
 
 
-cdef inline void closed_adjugate(const vd *x, int n, vd *gradient) noexcept nogil:
-    """gradient[i*n + j] = d det X / d x_ij, the cofactor: adj(X)'."""
-    cdef unsigned int doubtful
-    cofactors(x, n, gradient)
-    if n > 1:
-        doubtful = mask_bits(complement(trusted_cofactors(gradient, x, n)))
-        if doubtful:
-            cofactors_apart(redo_cofactors, x, n, doubtful, gradient, False)
+cdef inline unsigned int closed_forms(
+    number like, const request *asked, const vd *x, int n,
+    twofold *det, vd *exponent, vd *gradient
+) noexcept nogil:
+    """det X as a twofold number times 2^exponent, and gradient[i*n + j] = d det X / d x_ij, the
+    cofactor, or d log|det X| / d x_ij, that is inv(X)' (NaN where X is singular), as asked for.
 
-
-cdef inline void closed_inverse(const vd *x, int n, vd *gradient) noexcept nogil:
-    """gradient[i*n + j] = d log|det X| / d x_ij, that is inv(X)'; NaN where X is singular."""
-    cdef twofold det = expand(x, n)
-    cdef vd trusted = trusted_determinant(det.high, x, n)
-    cdef vd one = broadcast(1.0, x[0])
-    cdef vd reciprocal = one / det.high
-    cdef twofold product = two_product(reciprocal, det.high)
-    cdef vd correction = ((one - product.high) - product.low - reciprocal * det.low) * reciprocal
-    cdef vd size
-    cdef int i
-    cofactors(x, n, gradient)
-    trusted = both(trusted, trusted_cofactors(gradient, x, n))
-    for i in range(n * n):
-        gradient[i] = normalized(reciprocal * gradient[i], correction * gradient[i]).high
-    size = largest(gradient, n)
-    trusted = both(trusted, both(greater(size, broadcast(2.0 ** -900, size)),
-                                 greater(broadcast(2.0 ** 1000, size), size)))
+    Returns the lanes whose gradient may be anything but an ordinary number."""
+    cdef number m[MINORS]
+    cdef vd r[4]
+    cdef vd trusted = equal(x[0], x[0])
+    cdef twofold value
+    cdef bint inverse = asked.gradient == GRADIENT_OF_LOGDET
+    minors(x, n, m)
+    row_norms(x, n, r)
+    if asked.det or asked.slogdet or inverse:
+        value = expand(x, m, n)
+        trusted = trusted_determinant(m[0], asked.slogdet, value.high, r, n)
+    if asked.det or asked.slogdet:
+        det[0], exponent[0] = value, broadcast(0.0, x[0])
+        if n > 1 and mask_bits(complement(trusted)):
+            determinant_apart(redo_determinant if number is twofold else twofold_determinant,
+                              x, n, mask_bits(complement(trusted)), det, exponent)
+    if not asked.gradient:
+        return 0
+    cofactors(x, m, n, gradient)
+    trusted = both(trusted if inverse else equal(r[0], r[0]),
+                   trusted_cofactors(m[0], gradient, r, n))
+    if inverse:
+        trusted = both(trusted, divided(m[0], value, gradient, n))
     if mask_bits(complement(trusted)):
-        cofactors_apart(redo_cofactors, x, n, mask_bits(complement(trusted)), gradient, True)
+        gradient_apart(redo_gradient if number is twofold else twofold_gradient,
+                       x, n, mask_bits(complement(trusted)), gradient, inverse)
+    return mask_bits(complement(trusted))
 
 
 # ---- expansions ------------------------------------------------------------------------------
 
-cdef inline twofold cross(vd a, vd d, vd b, vd c) noexcept nogil:
+cdef inline number cross(vd a, vd d, vd b, vd c, number like) noexcept nogil:
     """a*d - b*c."""
-    return minus(two_product(a, d), two_product(b, c))
+    if number is twofold:
+        return minus(two_product(a, d), two_product(b, c))
+    else:
+        return multiply_add(a, d, -(b * c))
 
 
-cdef inline twofold alternate(vd a, twofold p, vd b, twofold q, vd c, twofold r) noexcept nogil:
+cdef inline number alternate(
+    vd a, number p, vd b, number q, vd c, number r
+) noexcept nogil:
     """a*p - b*q + c*r."""
-    return plus(minus(scaled(a, p), scaled(b, q)), scaled(c, r))
+    if number is twofold:
+        return plus(minus(scaled(a, p), scaled(b, q)), scaled(c, r))
+    else:
+        return multiply_add(c, r, subtract_product(a * p, b, q))
 
 
-cdef inline void minors(const vd *top, const vd *bottom, twofold *m) noexcept nogil:
-    """The 2 x 2 minors of two rows of 4, columns 01, 02, 03, 12, 13, 23."""
-    m[0] = cross(top[0], bottom[1], top[1], bottom[0])
-    m[1] = cross(top[0], bottom[2], top[2], bottom[0])
-    m[2] = cross(top[0], bottom[3], top[3], bottom[0])
-    m[3] = cross(top[1], bottom[2], top[2], bottom[1])
-    m[4] = cross(top[1], bottom[3], top[3], bottom[1])
-    m[5] = cross(top[2], bottom[3], top[3], bottom[2])
-
-
-cdef inline twofold expand(const vd *x, int n) noexcept nogil:
-    """det X; n = 4 by Laplace's expansion along two rows."""
-    cdef twofold s[6]
-    cdef twofold t[6]
-    if n == 4:
-        minors(x, x + 4, s)
-        minors(x + 8, x + 12, t)
+cdef inline number laplace(const number *s, const number *t) noexcept nogil:
+    """det from the minors of the upper and of the lower two rows of a 4 x 4 matrix."""
+    if number is twofold:
         return plus(
             plus(minus(times(s[0], t[5]), times(s[1], t[4])), times(s[2], t[3])),
-            plus(minus(times(s[3], t[2]), times(s[4], t[1])), times(s[5], t[0])),
-        )
-    if n == 3:
-        return alternate(x[0], cross(x[4], x[8], x[5], x[7]), x[1], cross(x[3], x[8], x[5], x[6]),
-                         x[2], cross(x[3], x[7], x[4], x[6]))
-    if n == 2:
-        return cross(x[0], x[3], x[1], x[2])
-    s[0].high = x[0]
-    s[0].low = broadcast(0.0, x[0])
-    return s[0]
+            plus(minus(times(s[3], t[2]), times(s[4], t[1])), times(s[5], t[0])))
+    else:
+        return (multiply_add(s[2], t[3], subtract_product(s[0] * t[5], s[1], t[4]))
+                + multiply_add(s[5], t[0], subtract_product(s[3] * t[2], s[4], t[1])))
 
 
-cdef inline void row_cofactors(const vd *x, const twofold *m, vd *c, bint negative) noexcept nogil:
-    """The cofactors of a row of a 4 x 4 matrix, from the row x beside it and two others' minors."""
-    cdef int j
-    c[0] = alternate(x[1], m[5], x[2], m[4], x[3], m[3]).high
-    c[1] = -alternate(x[0], m[5], x[2], m[2], x[3], m[1]).high
-    c[2] = alternate(x[0], m[4], x[1], m[2], x[3], m[0]).high
-    c[3] = -alternate(x[0], m[3], x[1], m[1], x[2], m[0]).high
-    if negative:
-        for j in range(4):
-            c[j] = -c[j]
+cdef inline vd rounded(number a) noexcept nogil:
+    if number is twofold:
+        return a.high + a.low
+    else:
+        return a
 
 
-cdef inline void cofactors(const vd *x, int n, vd *c) noexcept nogil:
-    cdef twofold m[6]
+cdef inline void minors(const vd *x, int n, number *m) noexcept nogil:
+    """n = 4: of two rows each, columns 01, 02, 03, 12, 13, 23; n = 3: the first row's cofactors."""
+    cdef const vd *top
+    cdef int half
+    if n == 4:
+        for half in range(2):
+            top = x + 8 * half
+            m[6 * half] = cross(top[0], top[5], top[1], top[4], m[0])
+            m[6 * half + 1] = cross(top[0], top[6], top[2], top[4], m[0])
+            m[6 * half + 2] = cross(top[0], top[7], top[3], top[4], m[0])
+            m[6 * half + 3] = cross(top[1], top[6], top[2], top[5], m[0])
+            m[6 * half + 4] = cross(top[1], top[7], top[3], top[5], m[0])
+            m[6 * half + 5] = cross(top[2], top[7], top[3], top[6], m[0])
+    elif n == 3:
+        m[0] = cross(x[4], x[8], x[5], x[7], m[0])
+        m[1] = cross(x[3], x[8], x[5], x[6], m[0])
+        m[2] = cross(x[3], x[7], x[4], x[6], m[0])
+
+
+cdef inline twofold expand(const vd *x, const number *m, int n) noexcept nogil:
+    """det X, its high part rounded; n = 4 by Laplace's expansion along two rows."""
+    cdef twofold det
+    cdef number value
+    if n == 4:
+        value = laplace(m, m + 6)
+    elif n == 3:
+        value = alternate(x[0], m[0], x[1], m[1], x[2], m[2])
+    elif n == 2:
+        value = cross(x[0], x[3], x[1], x[2], m[0])
+    det.high, det.low = x[0], broadcast(0.0, x[0])
+    if n > 1:
+        if number is twofold:
+            det = normalized(value)
+        else:
+            det.high = value
+    return det
+
+
+cdef inline void cofactors(const vd *x, const number *m, int n, vd *c) noexcept nogil:
     cdef int i, j, i1, i2, j1, j2
     if n == 4:
-        minors(x + 8, x + 12, m)
-        row_cofactors(x + 4, m, c, False)
-        row_cofactors(x, m, c + 4, True)
-        minors(x, x + 4, m)
+        row_cofactors(x + 4, m + 6, c, False)
+        row_cofactors(x, m + 6, c + 4, True)
         row_cofactors(x + 12, m, c + 8, False)
         row_cofactors(x + 8, m, c + 12, True)
     elif n == 3:
-        for i in range(3):
+        c[0], c[1], c[2] = rounded(m[0]), -rounded(m[1]), rounded(m[2])
+        for i in range(1, 3):
             i1, i2 = 3 * ((i + 1) % 3), 3 * ((i + 2) % 3)
             for j in range(3):
                 j1, j2 = (j + 1) % 3, (j + 2) % 3
-                c[3 * i + j] = cross(x[i1 + j1], x[i2 + j2], x[i1 + j2], x[i2 + j1]).high
+                c[3 * i + j] = rounded(
+                    cross(x[i1 + j1], x[i2 + j2], x[i1 + j2], x[i2 + j1], m[0]))
     elif n == 2:
         c[0], c[1], c[2], c[3] = x[3], -x[2], -x[1], x[0]
     else:
         c[0] = select(not_a_number(x[0]), x[0], broadcast(1.0, x[0]))
 
 
+cdef inline void row_cofactors(const vd *x, const number *m, vd *c, bint negative) noexcept nogil:
+    """The cofactors of a row of a 4 x 4 matrix, from the row x beside it and two others' minors."""
+    cdef int j
+    c[0] = rounded(alternate(x[1], m[5], x[2], m[4], x[3], m[3]))
+    c[1] = -rounded(alternate(x[0], m[5], x[2], m[2], x[3], m[1]))
+    c[2] = rounded(alternate(x[0], m[4], x[1], m[2], x[3], m[0]))
+    c[3] = -rounded(alternate(x[0], m[3], x[1], m[1], x[2], m[0]))
+    if negative:
+        for j in range(4):
+            c[j] = -c[j]
+
+
+cdef inline vd divided(number like, twofold det, vd *c, int n) noexcept nogil:
+    """Divide the cofactors by det; where the quotients are in range.
+
+    1/det is twofold, too, so that dividing adds a rounding error only."""
+    cdef vd one = broadcast(1.0, det.high), reciprocal = one / det.high
+    cdef vd size = largest(c, n) * absolute(reciprocal), correction
+    cdef twofold product = two_product(reciprocal, det.high)
+    cdef int i
+    correction = ((one - product.high) - product.low - reciprocal * det.low) * reciprocal
+    for i in range(n * n):
+        if number is twofold:
+            c[i] = multiply_add(reciprocal, c[i], correction * c[i])
+        else:
+            c[i] = reciprocal * c[i]
+    return both(greater(size, broadcast(2.0 ** -900, size)),
+                greater(broadcast(2.0 ** 1000 if number is twofold else 2.0 ** 127, size), size))
+
+
 # ---- trust -----------------------------------------------------------------------------------
 
-cdef inline vd trusted_determinant(vd det, const vd *x, int n) noexcept nogil:
-    """Where neither cancellation nor the exponent range has cost det its digits."""
-    cdef vd r[4]
-    cdef vd one = broadcast(1.0, det), bound = one, others = one
-    row_norms(x, n, r)
+cdef inline vd trusted_determinant(
+    number like, bint logarithm, vd det, const vd *r, int n
+) noexcept nogil:
+    """Where neither cancellation nor the exponent range has cost det its digits; not where NaN."""
+    cdef vd one = broadcast(1.0, det), bound = r[0], others = one, size = absolute(det)
     if n == 4:
-        bound = r[0] * r[1]
-        others = bound + r[2] * r[3] + one
-        bound = bound * (r[2] * r[3])
+        bound = (r[0] * r[1]) * (r[2] * r[3])
+        others = multiply_add(r[2], r[3], multiply_add(r[0], r[1], one))
     elif n == 3:
         bound = r[0] * (r[1] * r[2])
         others = r[0] + one
     elif n == 2:
         bound = r[0] * r[1]
-    elif n == 1:
-        bound = r[0]
-    return both(above(det, bound, others), greater(broadcast(2.0 ** 1000, det), bound))
+    if number is twofold:
+        others = multiply_add(others, broadcast(2.0 ** -1000, det), broadcast(2.0 ** -900, det))
+        others = multiply_add(bound, broadcast(2.0 ** -48, det), others)
+        return both(greater(size, others), greater(broadcast(2.0 ** 1000, det), bound))
+    else:
+        if logarithm:
+            # An error of a det near 1 is as large in its logarithm, which is near 0.
+            size = size * -maximum(-absolute(size - one), -one)
+        return greater(size, bound * broadcast(2.0 ** -23, det))
 
 
-cdef inline vd trusted_cofactors(const vd *c, const vd *x, int n) noexcept nogil:
-    """The same for the cofactors: cancellation in the largest, the range in every row."""
-    cdef vd r[4]
-    cdef vd zero = broadcast(0.0, x[0]), one = broadcast(1.0, x[0]), trusted, bound, most = zero
-    cdef vd longest = one
-    cdef int i, k
-    if n == 1:
-        return equal(c[0], c[0])
-    row_norms(x, n, r)
-    trusted = equal(zero, zero)
-    for i in range(n):
-        longest = maximum(r[i], longest)
-    for i in range(n):
-        bound = one
-        for k in range(n):
-            if k != i:
-                bound = bound * r[k]
-        most = maximum(bound, most)
-        trusted = both(trusted, either(
-            equal(bound, zero), greater(bound, longest * broadcast(2.0 ** -960, zero))))
-    bound = largest(c, n)
-    return both(both(trusted, greater(broadcast(2.0 ** 1000, zero), most)),
-                greater(bound, most * broadcast(2.0 ** -48, zero)))
+cdef inline vd trusted_cofactors(number like, const vd *c, const vd *r, int n) noexcept nogil:
+    """The same for the cofactors: cancellation in the largest, the range in every row.
+
+    For n < 3 they are entries, and trusted unless one is NaN. No others may leave a float's range,
+    which has to be reported."""
+    cdef vd R[4]
+    cdef vd zero = broadcast(0.0, r[0]), size = largest(c, n), most = r[0], sums = r[0], least
+    cdef vd strange = zero
+    cdef int i
+    for i in range(1, n):
+        sums = sums + r[i]
+    if n < 3:
+        return equal(sums, sums)
+    most = other_rows(r, n, R)
+    if number is twofold:
+        least = (sums + broadcast(1.0, zero)) * broadcast(2.0 ** -960, zero)
+        for i in range(n):
+            strange = either(strange, both(greater(least, R[i]), greater(R[i], zero)))
+        if n == 4:
+            sums = sums + multiply_add(r[0], r[1], r[2] * r[3])
+        return both(both(complement(strange), greater(broadcast(2.0 ** 990, zero), sums + most)),
+                    greater(size, most * broadcast(2.0 ** -48, zero)))
+    else:
+        return both(greater(broadcast(2.0 ** 127, zero), size),
+                    greater(size, most * broadcast(2.0 ** -23, zero)))
 
 
-cdef inline vd above(vd value, vd bound, vd others) noexcept nogil:
-    """Where |value| exceeds 2^-48 bound and 2^-1000 others, and 2^-900; nowhere for NaN."""
-    cdef vd size = absolute(value)
-    return both(both(greater(size, bound * broadcast(2.0 ** -48, value)),
-                     greater(size, others * broadcast(2.0 ** -1000, value))),
-                greater(size, broadcast(2.0 ** -900, value)))
+cdef inline vd other_rows(const vd *r, int n, vd *R) noexcept nogil:
+    """R_i, the product of the norms of all rows but row i, n > 2; the sum of all."""
+    cdef vd p = r[0] * r[1], q
+    if n == 3:
+        R[0], R[1], R[2] = r[1] * r[2], r[0] * r[2], p
+        return R[0] + R[1] + R[2]
+    q = r[2] * r[3]
+    R[0], R[1], R[2], R[3] = r[1] * q, r[0] * q, r[3] * p, r[2] * p
+    return (R[0] + R[1]) + (R[2] + R[3])
 
 
 cdef inline void row_norms(const vd *x, int n, vd *r) noexcept nogil:
@@ -225,14 +290,46 @@ cdef inline void row_norms(const vd *x, int n, vd *r) noexcept nogil:
 
 
 cdef inline vd largest(const vd *c, int n) noexcept nogil:
-    """The greatest |entry|; NaN if there is one."""
-    cdef vd best = absolute(c[0]), size
+    """The greatest |entry|, of those that are numbers."""
+    cdef vd best = absolute(c[0])
     cdef int i
     for i in range(1, n * n):
-        size = absolute(c[i])
-        best = select(either(greater(size, best), not_a_number(size)), size, best)
-        best = select(not_a_number(c[i - 1]), c[i - 1], best)
+        best = maximum(absolute(c[i]), best)
     return best
+
+
+# ---- the same again, in twofold arithmetic -------------------------------------------------------
+
+cdef inline void twofold_determinant(
+    const vd *x, int n, unsigned int doubtful, twofold *det, vd *exponent
+) noexcept nogil:
+    cdef request asked
+    cdef twofold value
+    cdef vd e
+    cdef int w
+    asked.det, asked.slogdet, asked.gradient = True, False, GRADIENT_NONE
+    closed_forms(value, &asked, x, n, &value, &e, NULL)
+    for w in range(VD):
+        if doubtful >> w & 1:
+            set_element(&det.high, w, element(&value.high, w))
+            set_element(&det.low, w, element(&value.low, w))
+            set_element(exponent, w, element(&e, w))
+
+
+cdef inline void twofold_gradient(
+    const vd *x, int n, unsigned int doubtful, vd *gradient, bint inverse
+) noexcept nogil:
+    cdef request asked
+    cdef twofold like
+    cdef vd again[16]
+    cdef int i, w
+    asked.det = asked.slogdet = False
+    asked.gradient = GRADIENT_OF_LOGDET if inverse else GRADIENT_OF_DET
+    like.high = like.low = DOUBLES
+    closed_forms(like, &asked, x, n, &like, &again[0], &again[0])
+    for w in range(VD):
+        for i in range(n * n if doubtful >> w & 1 else 0):
+            set_element(gradient + i, w, element(&again[i], w))
 
 
 # ---- the same again, exactly -------------------------------------------------------------------
@@ -277,7 +374,7 @@ cdef inline void redo_determinant(
         set_element(exponent, w, <double> e)
 
 
-cdef inline void redo_cofactors(
+cdef inline void redo_gradient(
     const vd *x, int n, unsigned int doubtful, vd *gradient, bint inverse
 ) noexcept nogil:
     """All cofactors again, divided by det if `inverse`; a NaN in X goes to every one of them."""

@@ -12,15 +12,15 @@ matrix has an infinite result.
 
 from libc.math cimport fabs, isnan
 
-from closed cimport closed_adjugate, closed_determinant, closed_inverse
+from closed cimport closed_forms
 from doubts cimport (
     doubted, far_apart, has_zero, not_finite, redo_lanes, redo_rows, uncertain, unusual,
 )
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
     VD, absolute, both, broadcast, complement, either, element, equal, greater, greatest, lane,
-    load_lanes, mask_bits, maximum, multiply_add, select, set_element, split_exponent,
-    store_lanes, times_power_of_two, vd, width, zero_where,
+    load_half_transposed, load_lanes, mask_bits, maximum, multiply_add, select, set_element,
+    split_exponent, store_half_transposed, store_lanes, times_power_of_two, vd, width, zero_where,
 )
 from pack cimport (
     MOST_LANES, item_size, pack, read_matrix, real, unpack, unpack_permuted, write_permuted,
@@ -45,52 +45,65 @@ cdef inline int closed_group(real like, const request *asked, group *g, int n) n
     """One group of VD matrices; float32 is widened on the way in, rounded on the way out."""
     cdef vd x[CLOSED * CLOSED]
     cdef vd gradient[CLOSED * CLOSED]
-    cdef vd exponent
+    cdef vd exponent = broadcast(0.0, x[0])
     cdef twofold det
+    cdef unsigned int strange = 0
     cdef int status = FINE
     load_group(like, g, x, n)
+    det.high, det.low = broadcast(1.0, x[0]), broadcast(0.0, x[0])
+    if n > 0 and real is double:
+        strange = closed_forms(det, asked, x, n, &det, &exponent, gradient)
+    elif n > 0:
+        strange = closed_forms(x[0], asked, x, n, &det, &exponent, gradient)
     if asked.det or asked.slogdet:
-        det.high = exponent = broadcast(1.0, x[0])
-        det.low = exponent = broadcast(0.0, x[0])
-        if n > 0:
-            det = closed_determinant(x, n, &exponent)
         status |= write_values(like, asked, g, det.high, det.low, exponent)
     if asked.gradient and n > 0:
-        if asked.gradient == GRADIENT_OF_DET:
-            closed_adjugate(x, n, gradient)
-        else:
-            closed_inverse(x, n, gradient)
-        status |= inspect(like, x, gradient, n * n, g.count)
+        if strange:
+            status |= inspect(like, x, gradient, n * n, g.count)
         if asked.transposed:
             transpose_lanes(gradient, n)
         store_group(like, g, gradient, n)
     return status
 
 
-cdef inline void load_group(real like, group *g, vd *x, int n) noexcept nogil:
-    cdef Py_ssize_t i, j
-    if real is double:
-        pack(x, n, g.matrices, n, n, g.row_stride, g.column_stride)
-    else:
-        for i in range(n):
-            for j in range(n):
-                x[i * n + j] = load_lanes(
-                    like, g.matrices, i * g.row_stride + j * g.column_stride, x[0])
+cdef inline void load_group(real like, const group *g, vd *x, int n) noexcept nogil:
+    """A matrix is one run of scalars where its entries follow each other by rows or columns."""
+    cdef int half = VD // 2, k
+    cdef bint by_columns = g.row_stride == sizeof(like) and g.column_stride == n * sizeof(like)
+    cdef bint run = by_columns or (g.column_stride == sizeof(like)
+                                   and g.row_stride == n * sizeof(like))
+    if not run:
+        for k in range(n * n):
+            x[k] = load_lanes(
+                like, g.matrices, k // n * g.row_stride + k % n * g.column_stride, x[0])
+        return
+    for k in range(n * n // half):
+        load_half_transposed(like, g.matrices, k * half * sizeof(like), x + k * half)
+    for k in range(n * n // half * half, n * n):
+        x[k] = load_lanes(like, g.matrices, k * sizeof(like), x[0])
+    if by_columns:
+        transpose_lanes(x, n)
 
 
-cdef inline void store_group(
-    real like, group *g, const vd *gradient, int n
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    if real is double:
-        unpack(gradient, g.gradients, g.count, n, n,
-               g.gradient_row_stride, g.gradient_column_stride)
-    else:
-        for i in range(n):
-            for j in range(n):
-                store_lanes(
-                    like, g.gradients, i * g.gradient_row_stride + j * g.gradient_column_stride,
-                    g.count, gradient[i * n + j])
+cdef inline void store_group(real like, const group *g, vd *x, int n) noexcept nogil:
+    """The inverse; x is used up."""
+    cdef Py_ssize_t row_stride = g.gradient_row_stride, column_stride = g.gradient_column_stride
+    cdef int half = VD // 2, k
+    cdef bint by_columns = row_stride == sizeof(like) and column_stride == n * sizeof(like)
+    cdef bint run = by_columns or (column_stride == sizeof(like)
+                                   and row_stride == n * sizeof(like))
+    if not run:
+        for k in range(n * n):
+            store_lanes(like, <char **> g.gradients, k // n * row_stride + k % n * column_stride,
+                        g.count, x[k])
+        return
+    if by_columns:
+        transpose_lanes(x, n)
+    for k in range(n * n // half):
+        store_half_transposed(like, <char **> g.gradients, k * half * sizeof(like), g.count,
+                              x + k * half)
+    for k in range(n * n // half * half, n * n):
+        store_lanes(like, <char **> g.gradients, k * sizeof(like), g.count, x[k])
 
 
 cdef inline void transpose_lanes(vd *x, int n) noexcept nogil:
@@ -103,14 +116,9 @@ cdef inline void transpose_lanes(vd *x, int n) noexcept nogil:
 cdef inline int inspect(
     real like, const vd *x, const vd *result, int entries, int count
 ) noexcept nogil:
-    """What to raise: nothing in the ordinary case, which costs one comparison an entry."""
-    cdef vd fine = equal(result[0], result[0])
+    """What to raise for a group in which not all results are ordinary numbers."""
     cdef int i, w, status = FINE
     cdef bint nan, inf
-    for i in range(entries):
-        fine = both(fine, complement(out_of_range(like, result[i])))
-    if mask_bits(fine) == (1 << VD) - 1:
-        return FINE
     for w in range(count):
         nan = inf = False
         for i in range(entries):

@@ -387,55 +387,64 @@ static inline vf narrowed(vd low, vd high) {
     return out;
 }
 
-/* Two half vectors joined, and parted again: the last stage of a transposition, at the price of
- * loads and stores. */
+/* Half vectors of T joined to a vector, and a vector parted again: the last stage of a transposition,
+ * at the price of loads and stores. T may be narrower than a lane. */
 namespace matgrad {
-template <class V> struct halves {
-    typedef scalar<V> type __attribute__((vector_size(sizeof(V) / 2)));
-};
-template <class V, int... L>
+template <class T, class V, int... L>
 static inline V join(const char *a, const char *b, std::integer_sequence<int, L...>) {
-    typename halves<V>::type low, high;
+    typedef T half __attribute__((vector_size(sizeof(T) * sizeof...(L) / 2)));
+    half low, high;
     memcpy(&low, a, sizeof(low));
     memcpy(&high, b, sizeof(high));
-    return __builtin_shufflevector(low, high, L...);
+    return __builtin_convertvector(__builtin_shufflevector(low, high, L...), V);
 }
-template <class V, int... L>
+template <class T, class V, int... L>
 static inline void part(V v, char *a, char *b, bool to_a, bool to_b, std::integer_sequence<int, L...>) {
-    typename halves<V>::type low = __builtin_shufflevector(v, v, L...);
-    typename halves<V>::type high = __builtin_shufflevector(v, v, (L + (int)sizeof...(L))...);
+    typedef T stored __attribute__((vector_size(sizeof(T) * sizeof...(L) * 2)));
+    const stored both = __builtin_convertvector(v, stored);
+    const auto low = __builtin_shufflevector(both, both, L...);
+    const auto high = __builtin_shufflevector(both, both, (L + (int)sizeof...(L))...);
     if (to_a) memcpy(a, &low, sizeof(low));
     if (to_b) memcpy(b, &high, sizeof(high));
 }
 } // namespace matgrad
 
 /* W/2 consecutive scalars from each of W places, scalar i of place l becoming lane l of out[i]. */
-template <class V>
-static inline void load_half_transposed(const char *const *places, ptrdiff_t offset, V *out) {
+template <class T, class V>
+static inline void load_half_transposed(T, const char *const *places, ptrdiff_t offset, V *out) {
     constexpr int W = matgrad::traits<V>::width, half = W / 2;
     V t[half];
 #pragma GCC unroll 16
     for (int l = 0; l < half; l++)
-        t[l] = matgrad::join<V>(places[l] + offset, places[l + half] + offset,
-                                std::make_integer_sequence<int, W>());
+        t[l] = matgrad::join<T, V>(places[l] + offset, places[l + half] + offset,
+                                   std::make_integer_sequence<int, W>());
     matgrad::stages<1, V, half>(t);
 #pragma GCC unroll 16
     for (int i = 0; i < half; i++) out[i] = t[i];
 }
 /* The inverse, for the first `count` places. */
-template <class V>
-static inline void store_half_transposed(char *const *places, ptrdiff_t offset, int count, const V *in) {
-    constexpr int half = matgrad::traits<V>::width / 2;
+template <class T, class V>
+static inline void store_half_transposed(T, char *const *places, ptrdiff_t offset, int count, const V *in) {
+    constexpr int W = matgrad::traits<V>::width, half = W / 2;
+    const bool all = count == W;
     V t[half];
 #pragma GCC unroll 16
     for (int i = 0; i < half; i++) t[i] = in[i];
     matgrad::stages<1, V, half>(t);
 #pragma GCC unroll 16
     for (int l = 0; l < half; l++)
-        matgrad::part(t[l], places[l] + offset, places[l + half] + offset, l < count,
-                      l + half < count, std::make_integer_sequence<int, half>());
+        matgrad::part<T>(t[l], places[l] + offset, places[l + half] + offset, all || l < count,
+                         all || l + half < count, std::make_integer_sequence<int, half>());
 }
-/* The same for W scalars a place. */
+/* The same for scalars as wide as lanes, and for W of them a place. */
+template <class V>
+static inline void load_half_transposed(const char *const *places, ptrdiff_t offset, V *out) {
+    load_half_transposed(matgrad::scalar<V>(), places, offset, out);
+}
+template <class V>
+static inline void store_half_transposed(char *const *places, ptrdiff_t offset, int count, const V *in) {
+    store_half_transposed(matgrad::scalar<V>(), places, offset, count, in);
+}
 template <class V>
 static inline void load_transposed(const char *const *places, ptrdiff_t offset, V *out) {
     load_half_transposed(places, offset, out);
@@ -450,14 +459,16 @@ static inline void store_transposed(char *const *places, ptrdiff_t offset, int c
 /* One scalar from each place, to one lane each; T is the scalar in memory, which may be narrower. */
 template <class T, class V>
 static inline V load_lanes(T, const char *const *places, ptrdiff_t offset, V) {
-    V out;
+    constexpr int W = matgrad::traits<V>::width;
+    typedef T stored __attribute__((vector_size(sizeof(T) * W)));
+    stored out;
 #pragma GCC unroll 16
-    for (int l = 0; l < matgrad::traits<V>::width; l++) {
+    for (int l = 0; l < W; l++) {
         T value;
         memcpy(&value, places[l] + offset, sizeof(T));
         out[l] = value;
     }
-    return out;
+    return __builtin_convertvector(out, V);
 }
 template <class T, class V>
 static inline void store_lanes(T, char *const *places, ptrdiff_t offset, int count, V in) {

@@ -59,6 +59,10 @@ cdef extern from "lanes.h" nogil:
     void load_half_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
     void store_half_transposed[T](
         char **places, Py_ssize_t offset, int count, T *values) noexcept
+    void load_half_transposed[S, T](
+        S stored, const char **places, Py_ssize_t offset, T *out) noexcept
+    void store_half_transposed[S, T](
+        S stored, char **places, Py_ssize_t offset, int count, T *values) noexcept
     T load_lanes[S, T](S stored, const char **places, Py_ssize_t offset, T like) noexcept
     void store_lanes[S, T](
         S stored, char **places, Py_ssize_t offset, int count, T values) noexcept

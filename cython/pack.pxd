@@ -27,7 +27,9 @@ cdef inline void place_matrices(
     """Where each lane's matrix begins: `count` of them `step` bytes apart, the last repeated."""
     cdef Py_ssize_t w
     for w in range(lanes):
-        places[w] = first + min(w, count - 1) * step
+        places[w] = first + w * step
+    for w in range(count, lanes):
+        places[w] = places[count - 1]
 
 
 cdef inline Py_ssize_t item_size(lane like) noexcept nogil:

@@ -16,8 +16,8 @@ from numpy cimport npy_intp
 from posix.stdlib cimport posix_memalign
 
 from flags cimport FE_INVALID, FE_OVERFLOW, clear_flags, raise_flags, raised_flags
-from lanes cimport lane, set_element, width
-from pack cimport MOST_LANES, item_size, pack, place_matrices, read, store_one, unpack
+from lanes cimport lane, set_element, store_spaced, vd, width
+from pack cimport MOST_LANES, item_size, pack, place_matrices, read, unpack
 from plain cimport FINE, INVALID, OVERFLOWED
 from threads cimport thread_count, thread_number
 
@@ -134,9 +134,12 @@ cdef inline void unpack_result(
 cdef inline void store_values(
     const batch *b, int operand, Py_ssize_t start, Py_ssize_t stop, lane values
 ) noexcept nogil:
-    cdef char *places[MOST_LANES]
-    place(b, operand, start, in_group(start, stop, values), width(values), places)
-    store_one(places, 0, in_group(start, stop, values), values)
+    cdef Py_ssize_t step = b.steps[operand]
+    cdef char *first = b.args[operand] + start * step
+    if lane is vd:
+        store_spaced(<double> 0, first, step, in_group(start, stop, values), values)
+    else:
+        store_spaced(<float> 0, first, step, in_group(start, stop, values), values)
 
 
 cdef inline int in_group(Py_ssize_t start, Py_ssize_t stop, lane like) noexcept nogil:

@@ -2,23 +2,24 @@
 
 Layout: x[i*n + j] holds entry (i, j) of VD matrices. The 2 x 2 minors (n = 4) or the cofactors of
 the first row (n = 3) are formed once, for the determinant and for the gradient. One rounding error
-a minor is not enough for that ulp: doubles are computed with in twofold arithmetic, the sum over
-minors, too (compensating the minors alone gains nothing). floats come widened, and their products
-are exact: plain doubles do. Cost for n = 2, 3, 4: 13, 60, 200 operations for det, 0, 75, 420 more
-for the cofactors; plain 2, 9, 36 and 0, 12, 48; some 30 to 70 for the trust in either.
+a minor is not enough for that ulp: doubles are summed in twofold arithmetic, the sum over minors,
+too (compensating the minors alone gains nothing). floats come widened, and their products are
+exact: plain doubles do. Cost for n = 2, 3, 4: 9, 40, 140 operations for det, 0, 60, 260 more for
+the cofactors; plain 2, 9, 36 and 0, 12, 48; some 20 to 70 for the trust in either.
 
-Digits are lost where terms cancel to less than 2^-48 of their size (2^-23 in plain doubles), and
+Digits are lost where terms cancel to less than 2^-44 of their size (2^-23 in plain doubles), and
 where a product leaves the exponent range. With r_i the 1-norms of the rows:
 - the sum of |terms| of det is at most their product, that of a cofactor of row i the product R_i
-  of the others; cancellation is measured against these;
+  of the others; sums are formed on these, and cancellation is measured against them;
 - a minor of two rows that underflows is off by about 2^-1074, which the rows beside it multiply:
   det by at most 2^-1074 (r_0 r_1 + r_2 r_3 + 1), a cofactor by 2^-1074 (r_k + 1). So det is trusted
-  if it is larger than 2^-1000 times that sum, the cofactors of row i if R_i is zero or so large;
-- what overflows becomes inf or NaN, and is not trusted. No product of floats leaves the range.
+  if it is larger than 2^-1000 times that sum, cofactors if R_i is zero, or their largest so large;
+- what overflows becomes NaN (inf - inf), which is not trusted. No product of floats overflows.
 Plain doubles that are not trusted are done again in twofold arithmetic, twofold numbers one by one
 in exact arithmetic (exact.pxd): so det is right to an ulp for every finite matrix, cofactors to an
-ulp of the largest. Both are called apart, and all else is inlined for each n (determinants.pxd), or
-GCC leaves the loops over rows and columns as they are: det then took 1.9, 1.6, 1.1 times the time.
+ulp of the largest in their row. Both are called apart, and all else is inlined for each n
+(determinants.pxd), or GCC leaves the loops over rows and columns as they are: det then took 1.9,
+1.6, 1.1 times the time.
 Rejected: LU (3e14 u at condition 1e15), plain cofactors of doubles (1e21 u), scaling every matrix
 beforehand (measurable at n = 2 and 3, needed once in a blue moon), bounds for the single entries
 (12% of det's time at n = 4 by count).
@@ -30,11 +31,13 @@ from libc.stdint cimport int64_t
 from exact cimport exact_determinant
 from lanes cimport (
     DOUBLES, VD, absolute, both, broadcast, complement, either, element, equal, greater, mask_bits,
-    maximum, multiply_add, not_a_number, select, set_element, subtract_product, vd,
+    maximum, multiply_add, not_a_number, product_rest, select, set_element, subtract_product, vd,
 )
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
 from results cimport request
-from twofold cimport minus, normalized, plus, scaled, times, two_product, twofold
+from twofold cimport (
+    added_product, anchor, normalized, subtracted_product, three_terms, two_terms, twofold,
+)
 
 
 cdef extern from "lanes.h" nogil:
@@ -64,58 +67,64 @@ cdef inline unsigned int closed_forms(
     Returns the lanes whose gradient may be anything but an ordinary number."""
     cdef number m[MINORS]
     cdef vd r[4]
-    cdef vd trusted = equal(x[0], x[0])
+    cdef vd R[4]
+    cdef vd sizes[4]
+    cdef vd trusted = equal(x[0], x[0]), size
     cdef twofold value
     cdef bint inverse = asked.gradient == GRADIENT_OF_LOGDET
-    minors(x, n, m)
     row_norms(x, n, r)
+    minors(x, r, n, m)
     if asked.det or asked.slogdet or inverse:
-        value = expand(x, m, n)
+        value = expand(x, m, r, n)
         trusted = trusted_determinant(m[0], asked.slogdet, value.high, r, n)
     if asked.det or asked.slogdet:
         det[0], exponent[0] = value, broadcast(0.0, x[0])
         if n > 1 and mask_bits(complement(trusted)):
-            determinant_apart(redo_determinant if number is twofold else twofold_determinant,
-                              x, n, mask_bits(complement(trusted)), det, exponent)
+            again_determinant(m[0], x, n, mask_bits(complement(trusted)), det, exponent)
     if not asked.gradient:
         return 0
-    cofactors(x, m, n, gradient)
+    other_rows(r, n, R)
+    cofactors(x, m, R, n, gradient)
+    size = row_sizes(gradient, n, sizes)
     trusted = both(trusted if inverse else equal(r[0], r[0]),
-                   trusted_cofactors(m[0], gradient, r, n))
+                   trusted_cofactors(m[0], sizes, size, r, R, n))
     if inverse:
-        trusted = both(trusted, divided(m[0], value, gradient, n))
+        trusted = both(trusted, divided(m[0], value, gradient, size, n))
     if mask_bits(complement(trusted)):
-        gradient_apart(redo_gradient if number is twofold else twofold_gradient,
-                       x, n, mask_bits(complement(trusted)), gradient, inverse)
+        again_gradient(m[0], x, n, mask_bits(complement(trusted)), gradient, inverse)
     return mask_bits(complement(trusted))
 
 
 # ---- expansions ------------------------------------------------------------------------------
 
-cdef inline number cross(vd a, vd d, vd b, vd c, number like) noexcept nogil:
+cdef inline number cross(vd start, vd a, vd d, vd b, vd c, number like) noexcept nogil:
     """a*d - b*c."""
     if number is twofold:
-        return minus(two_product(a, d), two_product(b, c))
+        return two_terms(start, a, d, b, c)
     else:
         return multiply_add(a, d, -(b * c))
 
 
 cdef inline number alternate(
-    vd a, number p, vd b, number q, vd c, number r
+    vd start, vd a, number p, vd b, number q, vd c, number r
 ) noexcept nogil:
     """a*p - b*q + c*r."""
     if number is twofold:
-        return plus(minus(scaled(a, p), scaled(b, q)), scaled(c, r))
+        return three_terms(start, a, p, b, q, c, r)
     else:
         return multiply_add(c, r, subtract_product(a * p, b, q))
 
 
-cdef inline number laplace(const number *s, const number *t) noexcept nogil:
+cdef inline number laplace(vd start, const number *s, const number *t) noexcept nogil:
     """det from the minors of the upper and of the lower two rows of a 4 x 4 matrix."""
+    cdef number sum
     if number is twofold:
-        return plus(
-            plus(minus(times(s[0], t[5]), times(s[1], t[4])), times(s[2], t[3])),
-            plus(minus(times(s[3], t[2]), times(s[4], t[1])), times(s[5], t[0])))
+        sum.high, sum.low = start, broadcast(0.0, start)
+        sum = subtracted_product(added_product(sum, s[0], t[5]), s[1], t[4])
+        sum = added_product(added_product(sum, s[2], t[3]), s[3], t[2])
+        sum = added_product(subtracted_product(sum, s[4], t[1]), s[5], t[0])
+        sum.high = sum.high - start
+        return sum
     else:
         return (multiply_add(s[2], t[3], subtract_product(s[0] * t[5], s[1], t[4]))
                 + multiply_add(s[5], t[0], subtract_product(s[3] * t[2], s[4], t[1])))
@@ -128,93 +137,107 @@ cdef inline vd rounded(number a) noexcept nogil:
         return a
 
 
-cdef inline void minors(const vd *x, int n, number *m) noexcept nogil:
+cdef inline void minors(const vd *x, const vd *r, int n, number *m) noexcept nogil:
     """n = 4: of two rows each, columns 01, 02, 03, 12, 13, 23; n = 3: the first row's cofactors."""
     cdef const vd *top
+    cdef vd start
     cdef int half
     if n == 4:
         for half in range(2):
             top = x + 8 * half
-            m[6 * half] = cross(top[0], top[5], top[1], top[4], m[0])
-            m[6 * half + 1] = cross(top[0], top[6], top[2], top[4], m[0])
-            m[6 * half + 2] = cross(top[0], top[7], top[3], top[4], m[0])
-            m[6 * half + 3] = cross(top[1], top[6], top[2], top[5], m[0])
-            m[6 * half + 4] = cross(top[1], top[7], top[3], top[5], m[0])
-            m[6 * half + 5] = cross(top[2], top[7], top[3], top[6], m[0])
+            start = anchor(r[2 * half] * r[2 * half + 1])
+            m[6 * half] = cross(start, top[0], top[5], top[1], top[4], m[0])
+            m[6 * half + 1] = cross(start, top[0], top[6], top[2], top[4], m[0])
+            m[6 * half + 2] = cross(start, top[0], top[7], top[3], top[4], m[0])
+            m[6 * half + 3] = cross(start, top[1], top[6], top[2], top[5], m[0])
+            m[6 * half + 4] = cross(start, top[1], top[7], top[3], top[5], m[0])
+            m[6 * half + 5] = cross(start, top[2], top[7], top[3], top[6], m[0])
     elif n == 3:
-        m[0] = cross(x[4], x[8], x[5], x[7], m[0])
-        m[1] = cross(x[3], x[8], x[5], x[6], m[0])
-        m[2] = cross(x[3], x[7], x[4], x[6], m[0])
+        start = anchor(r[1] * r[2])
+        m[0] = cross(start, x[4], x[8], x[5], x[7], m[0])
+        m[1] = cross(start, x[3], x[8], x[5], x[6], m[0])
+        m[2] = cross(start, x[3], x[7], x[4], x[6], m[0])
 
 
-cdef inline twofold expand(const vd *x, const number *m, int n) noexcept nogil:
+cdef inline twofold expand(const vd *x, const number *m, const vd *r, int n) noexcept nogil:
     """det X, its high part rounded; n = 4 by Laplace's expansion along two rows."""
     cdef twofold det
     cdef number value
+    cdef vd start = anchor(all_rows(r, n))
     if n == 4:
-        value = laplace(m, m + 6)
+        value = laplace(start, m, m + 6)
     elif n == 3:
-        value = alternate(x[0], m[0], x[1], m[1], x[2], m[2])
+        value = alternate(start, x[0], m[0], x[1], m[1], x[2], m[2])
     elif n == 2:
-        value = cross(x[0], x[3], x[1], x[2], m[0])
+        value = cross(start, x[0], x[3], x[1], x[2], m[0])
     det.high, det.low = x[0], broadcast(0.0, x[0])
     if n > 1:
         if number is twofold:
-            det = normalized(value)
+            det = normalized(value.high, value.low)
         else:
             det.high = value
     return det
 
 
-cdef inline void cofactors(const vd *x, const number *m, int n, vd *c) noexcept nogil:
+cdef inline void cofactors(
+    const vd *x, const number *m, const vd *R, int n, vd *c
+) noexcept nogil:
+    cdef vd start
     cdef int i, j, i1, i2, j1, j2
     if n == 4:
-        row_cofactors(x + 4, m + 6, c, False)
-        row_cofactors(x, m + 6, c + 4, True)
-        row_cofactors(x + 12, m, c + 8, False)
-        row_cofactors(x + 8, m, c + 12, True)
+        row_cofactors(anchor(R[0]), x + 4, m + 6, c, False)
+        row_cofactors(anchor(R[1]), x, m + 6, c + 4, True)
+        row_cofactors(anchor(R[2]), x + 12, m, c + 8, False)
+        row_cofactors(anchor(R[3]), x + 8, m, c + 12, True)
     elif n == 3:
         c[0], c[1], c[2] = rounded(m[0]), -rounded(m[1]), rounded(m[2])
         for i in range(1, 3):
             i1, i2 = 3 * ((i + 1) % 3), 3 * ((i + 2) % 3)
+            start = anchor(R[i])
             for j in range(3):
                 j1, j2 = (j + 1) % 3, (j + 2) % 3
                 c[3 * i + j] = rounded(
-                    cross(x[i1 + j1], x[i2 + j2], x[i1 + j2], x[i2 + j1], m[0]))
+                    cross(start, x[i1 + j1], x[i2 + j2], x[i1 + j2], x[i2 + j1], m[0]))
     elif n == 2:
         c[0], c[1], c[2], c[3] = x[3], -x[2], -x[1], x[0]
     else:
         c[0] = select(not_a_number(x[0]), x[0], broadcast(1.0, x[0]))
 
 
-cdef inline void row_cofactors(const vd *x, const number *m, vd *c, bint negative) noexcept nogil:
+cdef inline void row_cofactors(
+    vd start, const vd *x, const number *m, vd *c, bint negative
+) noexcept nogil:
     """The cofactors of a row of a 4 x 4 matrix, from the row x beside it and two others' minors."""
     cdef int j
-    c[0] = rounded(alternate(x[1], m[5], x[2], m[4], x[3], m[3]))
-    c[1] = -rounded(alternate(x[0], m[5], x[2], m[2], x[3], m[1]))
-    c[2] = rounded(alternate(x[0], m[4], x[1], m[2], x[3], m[0]))
-    c[3] = -rounded(alternate(x[0], m[3], x[1], m[1], x[2], m[0]))
+    c[0] = rounded(alternate(start, x[1], m[5], x[2], m[4], x[3], m[3]))
+    c[1] = -rounded(alternate(start, x[0], m[5], x[2], m[2], x[3], m[1]))
+    c[2] = rounded(alternate(start, x[0], m[4], x[1], m[2], x[3], m[0]))
+    c[3] = -rounded(alternate(start, x[0], m[3], x[1], m[1], x[2], m[0]))
     if negative:
         for j in range(4):
             c[j] = -c[j]
 
 
-cdef inline vd divided(number like, twofold det, vd *c, int n) noexcept nogil:
-    """Divide the cofactors by det; where the quotients are in range.
+cdef inline vd divided(number like, twofold det, vd *c, vd size, int n) noexcept nogil:
+    """Divide the cofactors, the largest of this size, by det; where the quotients are in range.
 
     1/det is twofold, too, so that dividing adds a rounding error only."""
     cdef vd one = broadcast(1.0, det.high), reciprocal = one / det.high
-    cdef vd size = largest(c, n) * absolute(reciprocal), correction
-    cdef twofold product = two_product(reciprocal, det.high)
+    cdef vd product = reciprocal * det.high, rest = product_rest(reciprocal, det.high, product)
+    cdef vd correction
     cdef int i
-    correction = ((one - product.high) - product.low - reciprocal * det.low) * reciprocal
+    correction = ((one - product) - rest - reciprocal * det.low) * reciprocal
     for i in range(n * n):
         if number is twofold:
             c[i] = multiply_add(reciprocal, c[i], correction * c[i])
         else:
             c[i] = reciprocal * c[i]
-    return both(greater(size, broadcast(2.0 ** -900, size)),
-                greater(broadcast(2.0 ** 1000 if number is twofold else 2.0 ** 127, size), size))
+    size = size * absolute(reciprocal)
+    if number is twofold:
+        return both(greater(size, broadcast(2.0 ** -900, size)),
+                    greater(broadcast(2.0 ** 1000, size), size))
+    else:
+        return greater(broadcast(2.0 ** 127, size), size)
 
 
 # ---- trust -----------------------------------------------------------------------------------
@@ -223,19 +246,15 @@ cdef inline vd trusted_determinant(
     number like, bint logarithm, vd det, const vd *r, int n
 ) noexcept nogil:
     """Where neither cancellation nor the exponent range has cost det its digits; not where NaN."""
-    cdef vd one = broadcast(1.0, det), bound = r[0], others = one, size = absolute(det)
+    cdef vd one = broadcast(1.0, det), bound = all_rows(r, n), others = one, size = absolute(det)
     if n == 4:
-        bound = (r[0] * r[1]) * (r[2] * r[3])
         others = multiply_add(r[2], r[3], multiply_add(r[0], r[1], one))
     elif n == 3:
-        bound = r[0] * (r[1] * r[2])
         others = r[0] + one
-    elif n == 2:
-        bound = r[0] * r[1]
     if number is twofold:
         others = multiply_add(others, broadcast(2.0 ** -1000, det), broadcast(2.0 ** -900, det))
-        others = multiply_add(bound, broadcast(2.0 ** -48, det), others)
-        return both(greater(size, others), greater(broadcast(2.0 ** 1000, det), bound))
+        others = multiply_add(bound, broadcast(2.0 ** -44, det), others)
+        return greater(size, others)
     else:
         if logarithm:
             # An error of a det near 1 is as large in its logarithm, which is near 0.
@@ -243,42 +262,52 @@ cdef inline vd trusted_determinant(
         return greater(size, bound * broadcast(2.0 ** -23, det))
 
 
-cdef inline vd trusted_cofactors(number like, const vd *c, const vd *r, int n) noexcept nogil:
-    """The same for the cofactors: cancellation in the largest, the range in every row.
+cdef inline vd trusted_cofactors(
+    number like, const vd *sizes, vd size, const vd *r, const vd *R, int n
+) noexcept nogil:
+    """The same for the cofactors, each row by its largest; for floats only what stays in their
+    range, since to leave it has to be reported. For n < 3 they are entries: right, unless NaN.
 
-    For n < 3 they are entries, and trusted unless one is NaN. No others may leave a float's range,
-    which has to be reported."""
-    cdef vd R[4]
-    cdef vd zero = broadcast(0.0, r[0]), size = largest(c, n), most = r[0], sums = r[0], least
-    cdef vd strange = zero
+    By arithmetic, which takes less time than masks."""
+    cdef vd zero = broadcast(0.0, size), bounds = r[0], shortest = -r[0], least = zero, lost, worst
     cdef int i
     for i in range(1, n):
-        sums = sums + r[i]
+        bounds = bounds + r[i]
+        shortest = maximum(shortest, -r[i])
     if n < 3:
-        return equal(sums, sums)
-    most = other_rows(r, n, R)
+        return equal(bounds, bounds)
+    lost = broadcast(2.0 ** -44 if number is twofold else 2.0 ** -23, zero)
     if number is twofold:
-        least = (sums + broadcast(1.0, zero)) * broadcast(2.0 ** -960, zero)
-        for i in range(n):
-            strange = either(strange, both(greater(least, R[i]), greater(R[i], zero)))
-        if n == 4:
-            sums = sums + multiply_add(r[0], r[1], r[2] * r[3])
-        return both(both(complement(strange), greater(broadcast(2.0 ** 990, zero), sums + most)),
-                    greater(size, most * broadcast(2.0 ** -48, zero)))
-    else:
-        return both(greater(broadcast(2.0 ** 127, zero), size),
-                    greater(size, most * broadcast(2.0 ** -23, zero)))
+        least = (bounds + broadcast(1.0, zero)) * broadcast(2.0 ** -1000, zero)
+        least = select(equal(shortest, zero), zero, least)
+    worst = zero
+    for i in range(n):
+        worst = maximum(multiply_add(R[i], lost, least - sizes[i]), worst)
+        bounds = bounds + R[i]
+    if n == 4:
+        bounds = bounds + multiply_add(r[0], r[1], r[2] * r[3])
+    if number is vd:
+        bounds = maximum(size * broadcast(2.0 ** 863, zero), bounds)
+    return both(equal(worst, zero), greater(broadcast(2.0 ** 990, zero), bounds))
 
 
-cdef inline vd other_rows(const vd *r, int n, vd *R) noexcept nogil:
-    """R_i, the product of the norms of all rows but row i, n > 2; the sum of all."""
+cdef inline vd all_rows(const vd *r, int n) noexcept nogil:
+    """The product of the norms of all rows."""
+    if n == 4:
+        return (r[0] * r[1]) * (r[2] * r[3])
+    if n == 3:
+        return r[0] * (r[1] * r[2])
+    return r[0] * r[1] if n == 2 else r[0]
+
+
+cdef inline void other_rows(const vd *r, int n, vd *R) noexcept nogil:
+    """R_i, the product of the norms of all rows but row i, for n > 2."""
     cdef vd p = r[0] * r[1], q
     if n == 3:
         R[0], R[1], R[2] = r[1] * r[2], r[0] * r[2], p
-        return R[0] + R[1] + R[2]
-    q = r[2] * r[3]
-    R[0], R[1], R[2], R[3] = r[1] * q, r[0] * q, r[3] * p, r[2] * p
-    return (R[0] + R[1]) + (R[2] + R[3])
+    elif n == 4:
+        q = r[2] * r[3]
+        R[0], R[1], R[2], R[3] = r[1] * q, r[0] * q, r[3] * p, r[2] * p
 
 
 cdef inline void row_norms(const vd *x, int n, vd *r) noexcept nogil:
@@ -289,18 +318,55 @@ cdef inline void row_norms(const vd *x, int n, vd *r) noexcept nogil:
             r[i] = r[i] + absolute(x[i * n + j])
 
 
-cdef inline vd largest(const vd *c, int n) noexcept nogil:
-    """The greatest |entry|, of those that are numbers."""
-    cdef vd best = absolute(c[0])
+cdef inline vd row_sizes(const vd *c, int n, vd *sizes) noexcept nogil:
+    """The largest |entry| of each row, and of all, of those that are numbers."""
+    cdef vd all_sizes = broadcast(0.0, c[0])
+    cdef int i, j
+    for i in range(n):
+        sizes[i] = absolute(c[i * n])
+        for j in range(1, n):
+            sizes[i] = maximum(absolute(c[i * n + j]), sizes[i])
+        all_sizes = maximum(sizes[i], all_sizes)
+    return all_sizes
+
+
+# ---- the same again, in twofold or in exact arithmetic -------------------------------------------
+
+# What is handed to a call stands in memory. Copies are, so that all else can stay in registers.
+
+cdef inline void again_determinant(
+    number like, const vd *x, int n, unsigned int doubtful, twofold *det, vd *exponent
+) noexcept nogil:
+    cdef vd y[16]
+    cdef twofold value = det[0]
+    cdef vd e = exponent[0]
     cdef int i
-    for i in range(1, n * n):
-        best = maximum(absolute(c[i]), best)
-    return best
+    for i in range(n * n):
+        y[i] = x[i]
+    if number is twofold:
+        determinant_apart(exact_determinants, y, n, doubtful, &value, &e)
+    else:
+        determinant_apart(twofold_determinants, y, n, doubtful, &value, &e)
+    det[0], exponent[0] = value, e
 
 
-# ---- the same again, in twofold arithmetic -------------------------------------------------------
+cdef inline void again_gradient(
+    number like, const vd *x, int n, unsigned int doubtful, vd *gradient, bint inverse
+) noexcept nogil:
+    cdef vd y[16]
+    cdef vd c[16]
+    cdef int i
+    for i in range(n * n):
+        y[i], c[i] = x[i], gradient[i]
+    if number is twofold:
+        gradient_apart(exact_gradients, y, n, doubtful, c, inverse)
+    else:
+        gradient_apart(twofold_gradients, y, n, doubtful, c, inverse)
+    for i in range(n * n):
+        gradient[i] = c[i]
 
-cdef inline void twofold_determinant(
+
+cdef inline void twofold_determinants(
     const vd *x, int n, unsigned int doubtful, twofold *det, vd *exponent
 ) noexcept nogil:
     cdef request asked
@@ -316,7 +382,7 @@ cdef inline void twofold_determinant(
             set_element(exponent, w, element(&e, w))
 
 
-cdef inline void twofold_gradient(
+cdef inline void twofold_gradients(
     const vd *x, int n, unsigned int doubtful, vd *gradient, bint inverse
 ) noexcept nogil:
     cdef request asked
@@ -331,8 +397,6 @@ cdef inline void twofold_gradient(
         for i in range(n * n if doubtful >> w & 1 else 0):
             set_element(gradient + i, w, element(&again[i], w))
 
-
-# ---- the same again, exactly -------------------------------------------------------------------
 
 cdef enum:
     FINITE = 0
@@ -352,7 +416,7 @@ cdef inline int one_lane(const vd *x, int entries, int lane, double *y) noexcept
     return worst
 
 
-cdef inline void redo_determinant(
+cdef inline void exact_determinants(
     const vd *x, int n, unsigned int doubtful, twofold *det, vd *exponent
 ) noexcept nogil:
     """A NaN gives NaN; what infinities have made of the lane stays, but never a number."""
@@ -374,7 +438,7 @@ cdef inline void redo_determinant(
         set_element(exponent, w, <double> e)
 
 
-cdef inline void redo_gradient(
+cdef inline void exact_gradients(
     const vd *x, int n, unsigned int doubtful, vd *gradient, bint inverse
 ) noexcept nogil:
     """All cofactors again, divided by det if `inverse`; a NaN in X goes to every one of them."""

@@ -95,10 +95,13 @@ cdef inline int closed_groups(
 ) noexcept nogil:
     cdef Py_ssize_t start = part_start(b, part), stop = part_stop(b, part)
     cdef int status = FINE
+    # Copies, which no result that is written can change: they are read once.
+    cdef batch own = b[0]
+    cdef request wanted = asked[0]
     cdef group g
     while start < stop:
-        place_group(b, asked, start, stop, VD, &g)
-        status |= closed_group(like, asked, &g, n)
+        place_group(&own, &wanted, start, stop, VD, &g)
+        status |= closed_group(like, &wanted, &g, n)
         start += VD
     return status
 
@@ -182,10 +185,10 @@ cdef inline void place_group(
     g.row_stride, g.column_stride = core[0], core[1]
     place(b, 0, start, g.count, W, <char **> g.matrices)
     if asked.det or asked.slogdet:
-        place(b, operand, start, g.count, W, g.first)
+        g.first, g.first_step = b.args[operand] + start * b.steps[operand], b.steps[operand]
         operand += 1
     if asked.slogdet:
-        place(b, operand, start, g.count, W, g.second)
+        g.second, g.second_step = b.args[operand] + start * b.steps[operand], b.steps[operand]
         operand += 1
     if asked.gradient:
         place(b, operand, start, g.count, W, g.gradients)
@@ -247,15 +250,15 @@ cdef inline int write_complex_values(
     cdef complex_type stored
     if asked.slogdet:
         value = mantissa / modulus if modulus != 0 else mantissa
-        (<complex_type *> g.first[0])[0] = <complex_type> value
+        (<complex_type *> g.first)[0] = <complex_type> value
         modulus = log(modulus) + exponent * M_LN2
         if complex_type is floatcomplex:
-            (<float *> g.second[0])[0] = <float> modulus
+            (<float *> g.second)[0] = <float> modulus
         else:
-            (<double *> g.second[0])[0] = modulus
+            (<double *> g.second)[0] = modulus
     elif asked.det:
         stored = <complex_type> value
-        (<complex_type *> g.first[0])[0] = stored
+        (<complex_type *> g.first)[0] = stored
         if size(mantissa) < 1e300 and not size(<double complex> stored) < INFINITY:
             return OVERFLOWED
     return FINE

@@ -201,19 +201,28 @@ static inline vf multiply_add(vf a, vf b, vf c) {
 #endif
 }
 template <class V> static inline V subtract_product(V c, V a, V b) { return multiply_add(-a, b, c); }
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+/* GCC does not see it where -a serves two of them. */
+static inline vd subtract_product(vd c, vd a, vd b) {
+    return (vd)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+static inline vf subtract_product(vf c, vf a, vf b) {
+    return (vf)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#endif
 
 #if defined(__FMA__) || defined(__aarch64__)
-/* The rounding error of p = a*b, exactly. */
-template <class V> static inline V product_error(V a, V b, V p) { return multiply_add(a, b, -p); }
+/* a*b - taken, where taken is a*b but for its last bits: all of them, if p = a*b is taken. */
+template <class V> static inline V product_rest(V a, V b, V taken) { return multiply_add(a, b, -taken); }
 #else
 /* Without a fused operation: Dekker's product with Veltkamp's splitting (doubles only). */
 static inline vd upper_half(vd a) {
     vd c = a * 134217729.0; /* 2^27 + 1 */
     return c - (c - a);
 }
-static inline vd product_error(vd a, vd b, vd p) {
-    vd a1 = upper_half(a), a2 = a - a1, b1 = upper_half(b), b2 = b - b1;
-    return a2 * b2 - (((p - a1 * b1) - a2 * b1) - a1 * b2);
+static inline vd product_rest(vd a, vd b, vd taken) {
+    vd p = a * b, a1 = upper_half(a), a2 = a - a1, b1 = upper_half(b), b2 = b - b1;
+    return (p - taken) + (a2 * b2 - (((p - a1 * b1) - a2 * b1) - a1 * b2));
 }
 #endif
 
@@ -303,19 +312,18 @@ namespace matgrad {
 /* One stage of the butterfly: exchange the off-diagonal blocks of size S of rows i and i + S. */
 template <int S, class V, int... L>
 static inline void exchange(V &a, V &b, std::integer_sequence<int, L...>) {
-    constexpr int W = traits<V>::width;
+    constexpr int W = sizeof...(L);
     V upper = __builtin_shufflevector(a, b, ((L & S) ? L - S + W : L)...);
     V lower = __builtin_shufflevector(a, b, ((L & S) ? L + W : L + S)...);
     a = upper;
     b = lower;
 }
-template <int S, class V, int N = traits<V>::width> static inline void stages(V *t) {
+template <int S, int N, int W, class V> static inline void stages(V *t) {
     if constexpr (S < N) {
 #pragma GCC unroll 16
         for (int i = 0; i < N; i++)
-            if (!(i & S))
-                exchange<S>(t[i], t[i + S], std::make_integer_sequence<int, traits<V>::width>());
-        stages<2 * S, V, N>(t);
+            if (!(i & S)) exchange<S>(t[i], t[i + S], std::make_integer_sequence<int, W>());
+        stages<2 * S, N, W>(t);
     }
 }
 
@@ -387,54 +395,65 @@ static inline vf narrowed(vd low, vd high) {
     return out;
 }
 
-/* Half vectors of T joined to a vector, and a vector parted again: the last stage of a transposition,
- * at the price of loads and stores. T may be narrower than a lane. */
+/* Half vectors joined to a vector, and a vector parted again: the last stage of a transposition, at the
+ * price of loads and stores. In memory lanes may be narrower, which saves half of the other stages. */
 namespace matgrad {
-template <class T, class V, int... L>
+template <class T, class V> struct in_memory {
+    typedef T whole __attribute__((vector_size(sizeof(T) * traits<V>::width)));
+    typedef T half __attribute__((vector_size(sizeof(T) * traits<V>::width / 2)));
+};
+template <class V, class H, int... L>
 static inline V join(const char *a, const char *b, std::integer_sequence<int, L...>) {
-    typedef T half __attribute__((vector_size(sizeof(T) * sizeof...(L) / 2)));
-    half low, high;
+    H low, high;
     memcpy(&low, a, sizeof(low));
     memcpy(&high, b, sizeof(high));
-    return __builtin_convertvector(__builtin_shufflevector(low, high, L...), V);
+    return __builtin_shufflevector(low, high, L...);
 }
-template <class T, class V, int... L>
+template <class H, class V, int... L>
 static inline void part(V v, char *a, char *b, bool to_a, bool to_b, std::integer_sequence<int, L...>) {
-    typedef T stored __attribute__((vector_size(sizeof(T) * sizeof...(L) * 2)));
-    const stored both = __builtin_convertvector(v, stored);
-    const auto low = __builtin_shufflevector(both, both, L...);
-    const auto high = __builtin_shufflevector(both, both, (L + (int)sizeof...(L))...);
+    H low = __builtin_shufflevector(v, v, L...);
+    H high = __builtin_shufflevector(v, v, (L + (int)sizeof...(L))...);
     if (to_a) memcpy(a, &low, sizeof(low));
     if (to_b) memcpy(b, &high, sizeof(high));
 }
+template <class V, class M> static inline V converted(M a) { return __builtin_convertvector(a, V); }
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+/* GCC 12 does it by halves. */
+typedef float half_vf __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
+template <> inline vd converted(half_vf a) { return (vd)_mm512_cvtps_pd((__m256)a); }
+template <> inline half_vf converted(vd a) { return (half_vf)_mm512_cvtpd_ps((__m512d)a); }
+#endif
 } // namespace matgrad
 
 /* W/2 consecutive scalars from each of W places, scalar i of place l becoming lane l of out[i]. */
 template <class T, class V>
 static inline void load_half_transposed(T, const char *const *places, ptrdiff_t offset, V *out) {
+    typedef matgrad::in_memory<T, V> memory;
     constexpr int W = matgrad::traits<V>::width, half = W / 2;
-    V t[half];
+    typename memory::whole t[half];
 #pragma GCC unroll 16
     for (int l = 0; l < half; l++)
-        t[l] = matgrad::join<T, V>(places[l] + offset, places[l + half] + offset,
-                                   std::make_integer_sequence<int, W>());
-    matgrad::stages<1, V, half>(t);
+        t[l] = matgrad::join<typename memory::whole, typename memory::half>(
+            places[l] + offset, places[l + half] + offset, std::make_integer_sequence<int, W>());
+    matgrad::stages<1, half, W>(t);
 #pragma GCC unroll 16
-    for (int i = 0; i < half; i++) out[i] = t[i];
+    for (int i = 0; i < half; i++) out[i] = matgrad::converted<V>(t[i]);
 }
 /* The inverse, for the first `count` places. */
 template <class T, class V>
 static inline void store_half_transposed(T, char *const *places, ptrdiff_t offset, int count, const V *in) {
+    typedef matgrad::in_memory<T, V> memory;
     constexpr int W = matgrad::traits<V>::width, half = W / 2;
     const bool all = count == W;
-    V t[half];
+    typename memory::whole t[half];
 #pragma GCC unroll 16
-    for (int i = 0; i < half; i++) t[i] = in[i];
-    matgrad::stages<1, V, half>(t);
+    for (int i = 0; i < half; i++) t[i] = matgrad::converted<typename memory::whole>(in[i]);
+    matgrad::stages<1, half, W>(t);
 #pragma GCC unroll 16
     for (int l = 0; l < half; l++)
-        matgrad::part<T>(t[l], places[l] + offset, places[l + half] + offset, all || l < count,
-                         all || l + half < count, std::make_integer_sequence<int, half>());
+        matgrad::part<typename memory::half>(t[l], places[l] + offset, places[l + half] + offset,
+                                             all || l < count, all || l + half < count,
+                                             std::make_integer_sequence<int, half>());
 }
 /* The same for scalars as wide as lanes, and for W of them a place. */
 template <class V>
@@ -459,29 +478,34 @@ static inline void store_transposed(char *const *places, ptrdiff_t offset, int c
 /* One scalar from each place, to one lane each; T is the scalar in memory, which may be narrower. */
 template <class T, class V>
 static inline V load_lanes(T, const char *const *places, ptrdiff_t offset, V) {
-    constexpr int W = matgrad::traits<V>::width;
-    typedef T stored __attribute__((vector_size(sizeof(T) * W)));
-    stored out;
+    typename matgrad::in_memory<T, V>::whole out;
 #pragma GCC unroll 16
-    for (int l = 0; l < W; l++) {
+    for (int l = 0; l < matgrad::traits<V>::width; l++) {
         T value;
         memcpy(&value, places[l] + offset, sizeof(T));
         out[l] = value;
     }
-    return __builtin_convertvector(out, V);
+    return matgrad::converted<V>(out);
 }
 template <class T, class V>
 static inline void store_lanes(T, char *const *places, ptrdiff_t offset, int count, V in) {
-    constexpr int W = matgrad::traits<V>::width;
-    typedef T stored __attribute__((vector_size(sizeof(T) * W)));
-    if (count == W && places[W - 1] - places[0] == (ptrdiff_t)(W - 1) * (ptrdiff_t)sizeof(T)) {
-        stored values = __builtin_convertvector(in, stored); /* neighbours: places are evenly spaced */
-        memcpy(places[0] + offset, &values, sizeof(values));
-        return;
-    }
     for (int l = 0; l < count; l++) {
         T value = (T)in[l];
         memcpy(places[l] + offset, &value, sizeof(T));
+    }
+}
+/* The same to places that are `step` bytes apart. */
+template <class T, class V>
+static inline void store_spaced(T, char *first, ptrdiff_t step, int count, V in) {
+    typedef typename matgrad::in_memory<T, V>::whole stored;
+    const stored values = matgrad::converted<stored>(in);
+    if (count == matgrad::traits<V>::width && step == sizeof(T)) {
+        memcpy(first, &values, sizeof(values));
+        return;
+    }
+    for (int l = 0; l < count; l++) {
+        T value = values[l];
+        memcpy(first + l * step, &value, sizeof(T));
     }
 }
 

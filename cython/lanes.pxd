@@ -36,8 +36,9 @@ cdef extern from "lanes.h" nogil:
     vf narrowed(vd low, vd high) noexcept
     vd multiply_add(vd a, vd b, vd c) noexcept
     vf multiply_add(vf a, vf b, vf c) noexcept
-    T subtract_product[T](T c, T a, T b) noexcept
-    vd product_error(vd a, vd b, vd p) noexcept
+    vd subtract_product(vd c, vd a, vd b) noexcept
+    vf subtract_product(vf c, vf a, vf b) noexcept
+    vd product_rest(vd a, vd b, vd taken) noexcept
     vd split_exponent(vd x, vd *exponent) noexcept
     vf split_exponent(vf x, vf *exponent) noexcept
     vd times_power_of_two(vd x, vd e) noexcept
@@ -66,6 +67,8 @@ cdef extern from "lanes.h" nogil:
     T load_lanes[S, T](S stored, const char **places, Py_ssize_t offset, T like) noexcept
     void store_lanes[S, T](
         S stored, char **places, Py_ssize_t offset, int count, T values) noexcept
+    void store_spaced[S, T](
+        S stored, char *first, Py_ssize_t step, int count, T values) noexcept
 
 ctypedef fused lane:
     vd

@@ -24,7 +24,7 @@ cdef extern from *:
     static const double ARTANH_SERIES[] = {
         1.0 / 33, 1.0 / 31, 1.0 / 29, 1.0 / 27, 1.0 / 25, 1.0 / 23, 1.0 / 21, 1.0 / 19,
         1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3};
-    enum { ARTANH_TERMS = 16, LOG_TERMS = 10 };
+    enum { ARTANH_TERMS = 16, LOG_TERMS = 10, FLOAT_LOG_TERMS = 5 };
     static const double LN2_HIGH = 6.93147180369123816490e-01; /* 32 bits: k times it is exact */
     static const double LN2_LOW = 1.90821492927058770002e-10;
     static const double SQRT2 = 1.41421356237309504880;
@@ -33,6 +33,7 @@ cdef extern from *:
     const double *ARTANH_SERIES
     int ARTANH_TERMS
     int LOG_TERMS
+    int FLOAT_LOG_TERMS
 
 
 cdef inline vd log_one_plus(vd t) noexcept nogil:
@@ -41,7 +42,7 @@ cdef inline vd log_one_plus(vd t) noexcept nogil:
     return multiply_add(twice * square, series(ARTANH_SERIES, ARTANH_TERMS, square), twice)
 
 
-cdef inline vd log_magnitude(vd x, vd exponent) noexcept nogil:
+cdef inline vd log_magnitude(vd x, vd exponent, int terms) noexcept nogil:
     """log|x 2^exponent|: -inf for zero, inf for infinities, NaN for NaN."""
     cdef vd zero = DOUBLES, one = broadcast(1.0, zero), half = broadcast(0.5, zero), k, large
     cdef vd m = split_exponent(absolute(x), &k), f, u, square, half_square, rest
@@ -51,7 +52,7 @@ cdef inline vd log_magnitude(vd x, vd exponent) noexcept nogil:
     u = f / (broadcast(2.0, zero) + f)
     square = u * u
     half_square = half * f * f
-    rest = (square + square) * series(ARTANH_SERIES + ARTANH_TERMS - LOG_TERMS, LOG_TERMS, square)
+    rest = (square + square) * series(ARTANH_SERIES + ARTANH_TERMS - terms, terms, square)
     rest = multiply_add(k, broadcast(LN2_LOW, zero), u * (half_square + rest))
     f = multiply_add(k, broadcast(LN2_HIGH, zero), f - (half_square - rest))
     f = select(equal(m * zero, zero), f, m)
@@ -59,8 +60,13 @@ cdef inline vd log_magnitude(vd x, vd exponent) noexcept nogil:
 
 
 cdef inline vd series(const double *coefficients, int terms, vd x) noexcept nogil:
-    cdef vd total = broadcast(coefficients[0], DOUBLES)
-    cdef int i
-    for i in range(1, terms):
-        total = multiply_add(total, x, broadcast(coefficients[i], DOUBLES))
+    """By pairs of terms, which do not wait for each other: half of Horner's latency."""
+    cdef vd total = broadcast(coefficients[0], DOUBLES), square = x * x
+    cdef int first = 1, i
+    if terms % 2 == 0:
+        total, first = multiply_add(total, x, broadcast(coefficients[1], DOUBLES)), 2
+    for i in range((terms - 1) // 2):
+        total = multiply_add(total, square, multiply_add(
+            broadcast(coefficients[first + 2 * i], DOUBLES), x,
+            broadcast(coefficients[first + 2 * i + 1], DOUBLES)))
     return total

@@ -5,9 +5,9 @@ from libc.math cimport INFINITY
 
 from lanes cimport (
     absolute, both, broadcast, complement, either, equal, greater, lane, mask_bits, narrowed,
-    not_a_number, select, store_lanes, times_power_of_two, vd, widened, zero_where,
+    not_a_number, select, store_spaced, times_power_of_two, vd, widened, zero_where,
 )
-from logarithm cimport log_magnitude
+from logarithm cimport FLOAT_LOG_TERMS, LOG_TERMS, log_magnitude
 from pack cimport MOST_LANES, real
 from plain cimport FINE, OVERFLOWED
 
@@ -27,8 +27,10 @@ cdef struct group:
     const char *matrices[MOST_LANES]
     Py_ssize_t row_stride
     Py_ssize_t column_stride
-    char *first[MOST_LANES]         # det, or the sign
-    char *second[MOST_LANES]        # log|det|
+    char *first                     # det, or the sign
+    Py_ssize_t first_step           # between those of two matrices
+    char *second                    # log|det|
+    Py_ssize_t second_step
     char *gradients[MOST_LANES]
     Py_ssize_t gradient_row_stride
     Py_ssize_t gradient_column_stride
@@ -45,8 +47,11 @@ cdef inline int write_values(
         return FINE
     if mask_bits(complement(equal(exponent, zero))):
         value = times_power_of_two(mantissa, exponent)
-    store_lanes(like, g.first, 0, g.count, value)
-    over = both(out_of_range(like, value), equal(mantissa * zero, zero))
+    store_spaced(like, g.first, g.first_step, g.count, value)
+    over = out_of_range(like, value)
+    if not mask_bits(over):
+        return FINE
+    over = both(over, equal(mantissa * zero, zero))
     return OVERFLOWED if mask_bits(over) & ((1 << g.count) - 1) else FINE
 
 
@@ -56,15 +61,19 @@ cdef inline void write_logarithms(
     cdef lane zero = broadcast(0.0, mantissa), one = broadcast(1.0, mantissa), logarithms, sign
     sign = either(both(mantissa, broadcast(-0.0, mantissa)), one)
     sign = select(equal(mantissa, zero), zero, sign)
-    store_lanes(like, g.first, 0, g.count, select(not_a_number(mantissa), mantissa, sign))
+    store_spaced(like, g.first, g.first_step, g.count,
+                 select(not_a_number(mantissa), mantissa, sign))
     if lane is vd:
-        logarithms = log_magnitude(mantissa, exponent)
-        # log(high + low) - log(high)
-        logarithms = logarithms + zero_where(equal(low, zero), low / mantissa)
+        logarithms = log_magnitude(
+            mantissa, exponent, LOG_TERMS if real is double else FLOAT_LOG_TERMS)
+        if mask_bits(complement(equal(low, zero))):
+            # log(high + low) - log(high)
+            logarithms = logarithms + zero_where(equal(low, zero), low / mantissa)
     else:
-        logarithms = narrowed(log_magnitude(widened(mantissa, 0), widened(exponent, 0)),
-                              log_magnitude(widened(mantissa, 1), widened(exponent, 1)))
-    store_lanes(like, g.second, 0, g.count, logarithms)
+        logarithms = narrowed(
+            log_magnitude(widened(mantissa, 0), widened(exponent, 0), FLOAT_LOG_TERMS),
+            log_magnitude(widened(mantissa, 1), widened(exponent, 1), FLOAT_LOG_TERMS))
+    store_spaced(like, g.second, g.second_step, g.count, logarithms)
 
 
 cdef inline double limit(real like) noexcept nogil:

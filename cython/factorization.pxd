@@ -328,7 +328,7 @@ cdef inline unsigned int complete_group(
 
 cdef inline Py_ssize_t rows_needed(Py_ssize_t n, lane like) noexcept nogil:
     """Lane vectors of memory that `row_elimination` works in."""
-    return n * row_pitch(n, like) + n + n // 2 + 1 + rows_workspace(n, like)
+    return n * row_pitch(n, like) + 2 * n + rows_workspace(n, like)
 
 
 cdef inline int row_elimination(
@@ -350,7 +350,7 @@ cdef inline int factor_rows(
     cdef lane *a = memory
     cdef lane *pivots = a + n * pitch
     cdef int *origin = <int *> (pivots + n)
-    cdef lane *work = pivots + n + n // 2 + 1
+    cdef lane *work = pivots + 2 * n
     cdef lane zero, one, last, most, apart, strange
     cdef unsigned int singular
     cdef int status = FINE

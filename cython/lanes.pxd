@@ -1,4 +1,8 @@
-"""The primitives of lanes.h. `lane` is either vector type; masks and indices are lanes, too."""
+"""The primitives of lanes.h and transpose.h.
+
+`lane` is either vector type; masks and indices are lanes, too."""
+
+from libc.stdint cimport uint64_t
 
 cdef extern from "lanes.h" nogil:
     ctypedef double vd
@@ -31,6 +35,8 @@ cdef extern from "lanes.h" nogil:
     T absolute[T](T a) noexcept
     unsigned int mask_bits(vd m) noexcept
     unsigned int mask_bits(vf m) noexcept
+    int first_bit(uint64_t bits) noexcept
+    T from_lane[T](Py_ssize_t l, T like) noexcept
 
     vd widened(vf a, int half) noexcept
     vf narrowed(vd low, vd high) noexcept
@@ -54,6 +60,9 @@ cdef extern from "lanes.h" nogil:
     vf load_part(const char *source, Py_ssize_t count, vf rest) noexcept
     void store_part(char *target, Py_ssize_t count, vd value) noexcept
     void store_part(char *target, Py_ssize_t count, vf value) noexcept
+    void store_fours[T](T *to, Py_ssize_t first, Py_ssize_t step, T value) noexcept
+
+cdef extern from "transpose.h" nogil:
     T sum_of_each[T](T *vectors) noexcept
     void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
     void store_transposed[T](char **places, Py_ssize_t offset, int count, T *values) noexcept

@@ -17,7 +17,6 @@ above, so that all functions and sizes agree on which matrices are singular.
 from libc.math cimport INFINITY, NAN, fabs, isinf, isnan
 from libc.stdint cimport int64_t
 
-from elimination cimport lane_pitch
 from lanes cimport (
     absolute, both, broadcast, complement, either, equal, greater, lane, maximum, multiply_add,
     select, set_element, vd, vf, width, zero_where,
@@ -126,7 +125,7 @@ cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
 
 cdef inline int redo_lanes(
     unsigned int lanes, unsigned int singular, double *memory, const request *asked, group *g,
-    lane *a, lane *order, lane *mantissa, lane *exponent
+    lane *a, Py_ssize_t pitch, lane *order, lane *mantissa, lane *exponent
 ) noexcept nogil:
     """Put the careful path's results where `elimination_group` left its own."""
     cdef const double *gradient = memory + g.n * g.n
@@ -142,7 +141,7 @@ cdef inline int redo_lanes(
         for i in range(g.n if asked.gradient else 0):
             set_element(order + i, w, <double> i)
             for j in range(g.n):
-                set_element(a + i * lane_pitch(g.n) + j, w, gradient[j * g.n + i])
+                set_element(a + i * pitch + j, w, gradient[j * g.n + i])
     return status
 
 

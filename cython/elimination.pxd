@@ -44,8 +44,19 @@ cdef enum:
 
 
 cdef inline Py_ssize_t lane_pitch(Py_ssize_t n) noexcept nogil:
-    """Lane vectors a row: no multiple of 8, or the entries of a column would share cache sets."""
-    return n if n & 7 else n + 1
+    """Lane vectors a row: no multiple of 8, or the entries of a column would share cache sets; nor
+    such that of four rows two come near each other within a page, where a processor takes what is
+    loaded from one for what has just been stored in the other (det and inv took 1.12 to 1.2 and 1.1
+    to 1.3 times the time at n = 64)."""
+    cdef Py_ssize_t pitch = n
+    while pitch & 7 == 0 or aliases(pitch) or aliases(2 * pitch) or aliases(3 * pitch):
+        pitch += 1
+    return pitch
+
+
+cdef inline bint aliases(Py_ssize_t vectors) noexcept nogil:
+    """Whether so many vectors of 64 bytes are two of them or less from whole pages."""
+    return (vectors + 2) & 63 < 5
 
 
 cdef inline Py_ssize_t workspace(Py_ssize_t n) noexcept nogil:
@@ -54,11 +65,11 @@ cdef inline Py_ssize_t workspace(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void eliminate(
-    lane *a, Py_ssize_t n, bint jordan, lane *pivots, lane *order, lane *work
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, bint jordan, lane *pivots, lane *order, lane *work
 ) noexcept nogil:
     """Eliminate n - 1 columns of a in place; pivots[k] and order[k] for all n pivots.
 
-    work: used (n), fresh (n), factors (n, RANK), rows (RANK, n), multipliers (RANK, RANK).
+    work: used (n), fresh (n), factors (n, RANK), rows (n, RANK), multipliers (RANK, RANK).
     """
     cdef lane *used = work
     cdef Py_ssize_t i, start, stop
@@ -67,20 +78,19 @@ cdef inline void eliminate(
     for i in range((n + RANK - 2) // RANK):
         start = i * RANK
         stop = min(start + RANK, n - 1)
-        eliminate_panel(a, n, start, stop, jordan, pivots, order, work)
-        collect_pivot_rows(a, n, start, stop, jordan, order, work)
-        apply_panel(a, n, start, stop, jordan, work)
-    find_pivot(a + n - 1, lane_pitch(n), n, 0, False, NULL, NULL, used,
-               &pivots[n - 1], &order[n - 1])
+        eliminate_panel(a, n, pitch, start, stop, jordan, pivots, order, work)
+        collect_pivot_rows(a, n, pitch, start, stop, jordan, order, work)
+        apply_panel(a, n, pitch, start, stop, jordan, work)
+    find_pivot(a + n - 1, pitch, n, 0, False, NULL, NULL, used, &pivots[n - 1], &order[n - 1])
 
 
 cdef inline void finish(
-    lane *a, Py_ssize_t n, lane last, lane body, lane border, lane *work
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, lane last, lane body, lane border, lane *work
 ) noexcept nogil:
     """With u' the row `last` and y the last column: body * a - border * y u' off them,
     border * [u', 1] and -border * y there."""
     cdef lane one = broadcast(1.0, last), row = broadcast(0.0, last), mine, y
-    cdef Py_ssize_t pitch = lane_pitch(n), i, j
+    cdef Py_ssize_t i, j
     for j in range(n - 1):
         work[j] = gather(a + j, last, pitch)
     for i in range(n):
@@ -106,7 +116,7 @@ cdef inline lane parity(const lane *order, Py_ssize_t n) noexcept nogil:
 # ---- a panel -----------------------------------------------------------------------------------
 
 cdef inline void eliminate_panel(
-    const lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
+    const lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t start, Py_ssize_t stop, bint jordan,
     lane *pivots, lane *order, lane *work
 ) noexcept nogil:
     """Columns start to stop: row i takes factors[i, t] of pivot row t; fresh masks pivot rows.
@@ -120,32 +130,32 @@ cdef inline void eliminate_panel(
     cdef lane *rows = factors + RANK * n
     cdef lane *multipliers = rows + RANK * n
     cdef Py_ssize_t k, s, t
-    take_columns(a, n, start, stop, jordan, fresh, factors)
+    take_columns(a, n, pitch, start, stop, jordan, fresh, factors)
     for k in range(start, stop):
         t = k - start
         for s in range(t):
-            pivot_row_up_to_date(factors + t, RANK, 0, 1, s, order[start + s], n, rows + k,
+            pivot_row_up_to_date(factors + t, RANK, 0, 1, s, order[start + s], rows + k * RANK,
                                  multipliers)
         if t == 0:
-            eliminate_column(n, 0, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
-                             multipliers)
+            eliminate_column(n, 0, jordan, pivots + k, order + k, used, fresh, factors,
+                             rows + k * RANK, multipliers)
         elif t == 1:
-            eliminate_column(n, 1, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
-                             multipliers)
+            eliminate_column(n, 1, jordan, pivots + k, order + k, used, fresh, factors,
+                             rows + k * RANK, multipliers)
         elif t == 2:
-            eliminate_column(n, 2, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
-                             multipliers)
+            eliminate_column(n, 2, jordan, pivots + k, order + k, used, fresh, factors,
+                             rows + k * RANK, multipliers)
         else:
-            eliminate_column(n, 3, jordan, pivots + k, order + k, used, fresh, factors, rows + k,
-                             multipliers)
+            eliminate_column(n, 3, jordan, pivots + k, order + k, used, fresh, factors,
+                             rows + k * RANK, multipliers)
 
 
 cdef inline void take_columns(
-    const lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
+    const lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t start, Py_ssize_t stop, bint jordan,
     lane *fresh, lane *factors
 ) noexcept nogil:
     cdef lane zero = broadcast(0.0, a[0])
-    cdef Py_ssize_t pitch = lane_pitch(n), i, t
+    cdef Py_ssize_t i, t
     for i in range(n):
         if jordan:
             fresh[i] = zero
@@ -155,21 +165,21 @@ cdef inline void take_columns(
 
 cdef inline void pivot_row_up_to_date(
     const lane *a, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last, Py_ssize_t t, lane index,
-    Py_ssize_t n, lane *rows, const lane *multipliers
+    lane *rows, const lane *multipliers
 ) noexcept nogil:
-    """rows[t, j] for first <= j < last: pivot row t of the panel as it is when its turn comes."""
+    """rows[j, t] for first <= j < last: pivot row t of the panel as it is when its turn comes."""
     cdef Py_ssize_t j
     cdef lane m0 = multipliers[t * RANK], m1 = multipliers[t * RANK + 1]
     cdef lane m2 = multipliers[t * RANK + 2], u
     for j in range(first, last):
         u = gather(a + j, index, pitch)
         if t > 0:
-            u = subtract_product(u, m0, rows[j])
+            u = subtract_product(u, m0, rows[j * RANK])
         if t > 1:
-            u = subtract_product(u, m1, rows[n + j])
+            u = subtract_product(u, m1, rows[j * RANK + 1])
         if t > 2:
-            u = subtract_product(u, m2, rows[2 * n + j])
-        rows[t * n + j] = u
+            u = subtract_product(u, m2, rows[j * RANK + 2])
+        rows[j * RANK + t] = u
 
 
 cdef inline void eliminate_column(
@@ -199,14 +209,14 @@ cdef inline void find_pivot(
     cdef lane most_second = none, at_second = row, entry_second = entry, later
     cdef Py_ssize_t i
     for i in range(0, n - 1, 2):
-        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row,
+        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u), used[i], row,
                 &most, &at, &entry)
-        compare(up_to_date(a + (i + 1) * pitch, t, jordan, fresh + i + 1, u, n), used[i + 1],
+        compare(up_to_date(a + (i + 1) * pitch, t, jordan, fresh + i + 1, u), used[i + 1],
                 row + one, &most_second, &at_second, &entry_second)
         row = row + two
     if n & 1:
         i = n - 1
-        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u, n), used[i], row,
+        compare(up_to_date(a + i * pitch, t, jordan, fresh + i, u), used[i], row,
                 &most, &at, &entry)
     later = either(greater(most_second, most),
                    both(equal(most_second, most), greater(at, at_second)))
@@ -215,7 +225,7 @@ cdef inline void find_pivot(
 
 
 cdef inline lane up_to_date(
-    lane *row, int t, bint jordan, const lane *fresh, const lane *u, Py_ssize_t n
+    lane *row, int t, bint jordan, const lane *fresh, const lane *u
 ) noexcept nogil:
     """Entry t of a row after the t pivots of the panel before it, three at most."""
     cdef lane c
@@ -224,9 +234,9 @@ cdef inline lane up_to_date(
     c = load_unless(fresh[0], row + t) if jordan else row[t]
     c = subtract_product(c, row[0], u[0])
     if t > 1:
-        c = subtract_product(c, row[1], u[n])
+        c = subtract_product(c, row[1], u[1])
     if t > 2:
-        c = subtract_product(c, row[2], u[2 * n])
+        c = subtract_product(c, row[2], u[2])
     row[t] = c
     return c
 
@@ -276,70 +286,71 @@ cdef inline void note_factors(
 
 
 cdef inline void collect_pivot_rows(
-    lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan,
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t start, Py_ssize_t stop, bint jordan,
     const lane *order, lane *work
 ) noexcept nogil:
-    """rows[t, j] for the columns to be updated; those of the panel itself begin as unit columns."""
+    """rows[j, t] for the columns to be updated; those of the panel itself begin as unit columns."""
     cdef lane *rows = work + (2 + RANK) * n
     cdef lane *multipliers = rows + RANK * n
-    cdef Py_ssize_t pitch = lane_pitch(n), j, s, t
+    cdef Py_ssize_t j, s, t
     for t in range(stop - start):
         if jordan:
-            pivot_row_up_to_date(a, pitch, 0, start, t, order[start + t], n, rows, multipliers)
-        pivot_row_up_to_date(a, pitch, stop, n, t, order[start + t], n, rows, multipliers)
+            pivot_row_up_to_date(a, pitch, 0, start, t, order[start + t], rows, multipliers)
+        pivot_row_up_to_date(a, pitch, stop, n, t, order[start + t], rows, multipliers)
         for j in range(start, stop if jordan else start):
-            rows[t * n + j] = broadcast(1.0 if t == j - start else 0.0, a[0])
+            rows[j * RANK + t] = broadcast(1.0 if t == j - start else 0.0, a[0])
             for s in range(j - start, t):
-                rows[t * n + j] = subtract_product(
-                    rows[t * n + j], multipliers[t * RANK + s], rows[s * n + j])
+                rows[j * RANK + t] = subtract_product(
+                    rows[j * RANK + t], multipliers[t * RANK + s], rows[j * RANK + s])
     for t in range(stop - start, RANK):
         for j in range(n):
-            rows[t * n + j] = broadcast(0.0, a[0])
+            rows[j * RANK + t] = broadcast(0.0, a[0])
 
 
 cdef inline void apply_panel(
-    lane *a, Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, bint jordan, const lane *work
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, Py_ssize_t start, Py_ssize_t stop, bint jordan,
+    const lane *work
 ) noexcept nogil:
     """Subtract factors times rows: from all columns to the right of the panel, with Gauss-Jordan
     from all others, too, where the panel's own begin as zero."""
     cdef const lane *fresh = work + n
     cdef const lane *factors = fresh + n
     cdef const lane *rows = factors + RANK * n
-    cdef Py_ssize_t pitch = lane_pitch(n), i, j, whole = n - n % 4
+    cdef Py_ssize_t i, j, whole = n - n % 4
     if jordan:
         for i in range(n):
             for j in range(start, stop):
                 a[i * pitch + j] = broadcast(0.0, a[0])
     for i in range(0, whole, 4):
-        update_four_rows(a + i * pitch, n, 0 if jordan else stop, n, jordan, fresh + i,
+        update_four_rows(a + i * pitch, pitch, 0 if jordan else stop, n, jordan, fresh + i,
                          factors + i * RANK, rows)
     for i in range(whole, n):
-        update_row(a + i * pitch, n, 0 if jordan else stop, n, jordan, fresh + i,
-                   factors + i * RANK, rows)
+        update_row(a + i * pitch, 0 if jordan else stop, n, jordan, fresh + i, factors + i * RANK,
+                   rows)
 
 
 cdef inline void update_row(
-    lane *a, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, bint jordan,
-    const lane *fresh, const lane *f, const lane *rows
+    lane *a, Py_ssize_t first, Py_ssize_t last, bint jordan, const lane *fresh, const lane *f,
+    const lane *rows
 ) noexcept nogil:
     cdef Py_ssize_t j
     cdef lane c
     for j in range(first, last):
         c = load_unless(fresh[0], a + j) if jordan else a[j]
-        c = subtract_product(c, f[0], rows[j])
-        c = subtract_product(c, f[1], rows[n + j])
-        c = subtract_product(c, f[2], rows[2 * n + j])
-        a[j] = subtract_product(c, f[3], rows[3 * n + j])
+        c = subtract_product(c, f[0], rows[j * RANK])
+        c = subtract_product(c, f[1], rows[j * RANK + 1])
+        c = subtract_product(c, f[2], rows[j * RANK + 2])
+        a[j] = subtract_product(c, f[3], rows[j * RANK + 3])
 
 
 cdef inline void update_four_rows(
-    lane *a, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, bint jordan,
+    lane *a, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last, bint jordan,
     const lane *fresh, const lane *f, const lane *rows
 ) noexcept nogil:
     """The inner loop: 16 factors in registers; 8 loads, 16 multiply-adds, 4 stores a column."""
-    cdef lane *b = a + lane_pitch(n)
-    cdef lane *c = b + lane_pitch(n)
-    cdef lane *d = c + lane_pitch(n)
+    cdef lane *b = a + pitch
+    cdef lane *c = b + pitch
+    cdef lane *d = c + pitch
     cdef lane fa0 = f[0], fa1 = f[1], fa2 = f[2], fa3 = f[3]
     cdef lane fb0 = f[4], fb1 = f[5], fb2 = f[6], fb3 = f[7]
     cdef lane fc0 = f[8], fc1 = f[9], fc2 = f[10], fc3 = f[11]
@@ -353,15 +364,15 @@ cdef inline void update_four_rows(
             r, s = load_unless(new_c, c + j), load_unless(new_d, d + j)
         else:
             p, q, r, s = a[j], b[j], c[j], d[j]
-        u = rows[j]
+        u = rows[j * RANK]
         p, q = subtract_product(p, fa0, u), subtract_product(q, fb0, u)
         r, s = subtract_product(r, fc0, u), subtract_product(s, fd0, u)
-        u = rows[n + j]
+        u = rows[j * RANK + 1]
         p, q = subtract_product(p, fa1, u), subtract_product(q, fb1, u)
         r, s = subtract_product(r, fc1, u), subtract_product(s, fd1, u)
-        u = rows[2 * n + j]
+        u = rows[j * RANK + 2]
         p, q = subtract_product(p, fa2, u), subtract_product(q, fb2, u)
         r, s = subtract_product(r, fc2, u), subtract_product(s, fd2, u)
-        u = rows[3 * n + j]
+        u = rows[j * RANK + 3]
         a[j], b[j] = subtract_product(p, fa3, u), subtract_product(q, fb3, u)
         c[j], d[j] = subtract_product(r, fc3, u), subtract_product(s, fd3, u)

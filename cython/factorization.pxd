@@ -143,10 +143,10 @@ cdef inline Py_ssize_t lanes_needed(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void clear_padding(lane *a, Py_ssize_t n, Py_ssize_t pitch) noexcept nogil:
-    cdef Py_ssize_t i
-    if pitch > n:
-        for i in range(n):
-            a[i * pitch + n] = broadcast(0.0, a[0])
+    cdef Py_ssize_t i, j
+    for i in range(n if pitch > n else 0):
+        for j in range(n, pitch):
+            a[i * pitch + j] = broadcast(0.0, a[0])
 
 
 cdef inline int elimination_group(
@@ -167,18 +167,18 @@ cdef inline int elimination_group(
     zero, one = broadcast(0.0, a[0]), broadcast(1.0, a[0])
     most = most_of(a, n * pitch)
     if asked.gradient == GRADIENT_NONE:
-        eliminate(a, n, False, pivots, order, work)
+        eliminate(a, n, pitch, False, pivots, order, work)
     else:
-        eliminate(a, n, True, pivots, order, work)
+        eliminate(a, n, pitch, True, pivots, order, work)
     last = pivots[n - 1]
     apart = far_apart(pivots, n, most)
     strange = either(apart, unusual(pivots, n, asked.gradient != GRADIENT_NONE))
     mantissa, exponent = parity(order, n), zero
     multiply_lanes(pivots, n - 1, &mantissa, &exponent)
     if asked.gradient == GRADIENT_OF_LOGDET:
-        finish(a, n, order[n - 1], one, one / last, work)
+        finish(a, n, pitch, order[n - 1], one, one / last, work)
     elif asked.gradient == GRADIENT_OF_DET:
-        finish(a, n, order[n - 1], last, one, work)
+        finish(a, n, pitch, order[n - 1], last, one, work)
     if asked.gradient:
         strange = either(strange, not_finite(a, n * pitch))
     if asked.gradient == GRADIENT_OF_DET:
@@ -188,7 +188,7 @@ cdef inline int elimination_group(
     redo = mask_bits(strange) | doubted(&singular, g, a[0])
     if redo:
         status |= redo_lanes(redo, singular, careful_memory,
-                             asked, g, a, order, &mantissa, &exponent)
+                             asked, g, a, pitch, order, &mantissa, &exponent)
     status |= write(asked, g, mantissa, exponent)
     if asked.transposed:
         unpack_permuted(a, pitch, order, g.gradients, g.count, n, g.gradient_row_stride,

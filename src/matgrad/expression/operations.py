@@ -23,8 +23,10 @@ Array: TypeAlias = NDArray[Any]
 LARGEST_CLOSED_FORM = 4
 
 # Matrices up to LARGEST_MULTIPLIED are multiplied by a kernel, which takes half of the time of
-# NumPy's BLAS at n = 32 to 256; a pair alone from SMALLEST_ALONE multiply-adds on.
-LARGEST_MULTIPLIED, SMALLEST_ALONE = 256, 14000
+# NumPy's BLAS at n = 32 to 256 (Zen 5; as long on Zen 4); a pair alone from SMALLEST_ALONE
+# multiply-adds on, below which a call costs more than it spares: 50 x 12 by 12 x 50 takes 1.3 times
+# the time of np.dot.
+LARGEST_MULTIPLIED, SMALLEST_ALONE = 256, 40000
 
 # Batches of more numbers are added by BLAS, and their inner products formed by einsum.
 LARGE, SMALL = 2048, 64

@@ -16,7 +16,7 @@ from numpy cimport npy_intp
 from posix.stdlib cimport posix_memalign
 
 from flags cimport FE_INVALID, FE_OVERFLOW, clear_flags, raise_flags, raised_flags
-from lanes cimport lane, set_element, store_spaced, vd, width
+from lanes cimport lane, set_element, spaced, store_lanes, vd, width
 from pack cimport MOST_LANES, item_size, pack, place_matrices, read, unpack
 from plain cimport FINE, INVALID, OVERFLOWED
 from threads cimport thread_count, thread_number
@@ -112,6 +112,11 @@ cdef inline void place(
     place_matrices(places, b.args[operand] + start * b.steps[operand], b.steps[operand], count, W)
 
 
+cdef inline spaced spread(const batch *b, int operand, Py_ssize_t start) noexcept nogil:
+    """The same places, if there is a matrix at each."""
+    return spaced(b.args[operand] + start * b.steps[operand], b.steps[operand])
+
+
 cdef inline void pack_operand(
     const batch *b, int operand, Py_ssize_t start, Py_ssize_t stop,
     Py_ssize_t m, Py_ssize_t n, Py_ssize_t core, lane *a
@@ -134,12 +139,11 @@ cdef inline void unpack_result(
 cdef inline void store_values(
     const batch *b, int operand, Py_ssize_t start, Py_ssize_t stop, lane values
 ) noexcept nogil:
-    cdef Py_ssize_t step = b.steps[operand]
-    cdef char *first = b.args[operand] + start * step
+    cdef spaced places = spread(b, operand, start)
     if lane is vd:
-        store_spaced(<double> 0, first, step, in_group(start, stop, values), values)
+        store_lanes(<double> 0, places, 0, in_group(start, stop, values), values)
     else:
-        store_spaced(<float> 0, first, step, in_group(start, stop, values), values)
+        store_lanes(<float> 0, places, 0, in_group(start, stop, values), values)
 
 
 cdef inline int in_group(Py_ssize_t start, Py_ssize_t stop, lane like) noexcept nogil:

@@ -7,7 +7,7 @@ from numpy cimport npy_intp
 
 from cython.parallel cimport prange
 
-from batches cimport batch, begin, end, part_memory, part_start, part_stop, place
+from batches cimport batch, begin, end, part_memory, part_start, part_stop, place, spread
 from doubts cimport careful_doubles
 from factorization cimport (
     CLOSED, closed_group, elimination_group, lanes_needed, register_group, registers_needed,
@@ -100,7 +100,7 @@ cdef inline int closed_groups(
     cdef request wanted = asked[0]
     cdef group g
     while start < stop:
-        place_group(&own, &wanted, start, stop, VD, &g)
+        place_group(&own, &wanted, start, stop, VD, False, &g)
         status |= closed_group(like, &wanted, &g, n)
         start += VD
     return status
@@ -141,15 +141,15 @@ cdef inline int large_part(
     cdef group g
     while start < stop:
         if fits_registers(n, like):
-            place_group(b, asked, start, stop, width(like), &g)
+            place_group(b, asked, start, stop, width(like), True, &g)
             status |= register_group(memory, careful, asked, &g)
             start += width(like)
         elif fits_lanes(n, stop - start, like):
-            place_group(b, asked, start, stop, width(like), &g)
+            place_group(b, asked, start, stop, width(like), True, &g)
             status |= elimination_group(memory, careful, asked, &g)
             start += width(like)
         else:
-            place_group(b, asked, start, stop, 1, &g)
+            place_group(b, asked, start, stop, 1, True, &g)
             status |= row_elimination(memory, careful, asked, &g, threads)
             start += 1
     return status
@@ -175,24 +175,31 @@ cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexce
 
 
 cdef inline void place_group(
-    const batch *b, const request *asked, Py_ssize_t start, Py_ssize_t stop, int W, group *g
+    const batch *b, const request *asked, Py_ssize_t start, Py_ssize_t stop, int W, bint places,
+    group *g
 ) noexcept nogil:
-    """The group of at most W matrices that begins with matrix `start`."""
+    """The group of at most W matrices that begins with matrix `start`; a full one need not have
+    all its `places` told."""
     cdef int operand = 1
     cdef const npy_intp *core = b.steps + 1 + asked.det + 2 * asked.slogdet + (asked.gradient != 0)
     g.n = b.dimensions[1]
     g.count = <int> min(W, stop - start)
     g.row_stride, g.column_stride = core[0], core[1]
-    place(b, 0, start, g.count, W, <char **> g.matrices)
+    g.full_matrices = spread(b, 0, start)
+    places = places or g.count < W
+    if places:
+        place(b, 0, start, g.count, W, <char **> g.matrices)
     if asked.det or asked.slogdet:
-        g.first, g.first_step = b.args[operand] + start * b.steps[operand], b.steps[operand]
+        g.first = spread(b, operand, start)
         operand += 1
     if asked.slogdet:
-        g.second, g.second_step = b.args[operand] + start * b.steps[operand], b.steps[operand]
+        g.second = spread(b, operand, start)
         operand += 1
     if asked.gradient:
-        place(b, operand, start, g.count, W, g.gradients)
+        g.full_gradients = spread(b, operand, start)
         g.gradient_row_stride, g.gradient_column_stride = core[2], core[3]
+        if places:
+            place(b, operand, start, g.count, W, g.gradients)
 
 
 cdef inline void factor_complex(
@@ -225,7 +232,7 @@ cdef inline int complex_part(
     cdef char *entry
     cdef group g
     for k in range(part_start(b, part), part_stop(b, part)):
-        place_group(b, asked, k, k + 1, 1, &g)
+        place_group(b, asked, k, k + 1, 1, True, &g)
         for i in range(n):
             for j in range(n):
                 entry = <char *> g.matrices[0] + i * g.row_stride + j * g.column_stride
@@ -250,15 +257,15 @@ cdef inline int write_complex_values(
     cdef complex_type stored
     if asked.slogdet:
         value = mantissa / modulus if modulus != 0 else mantissa
-        (<complex_type *> g.first)[0] = <complex_type> value
+        (<complex_type *> g.first.first)[0] = <complex_type> value
         modulus = log(modulus) + exponent * M_LN2
         if complex_type is floatcomplex:
-            (<float *> g.second)[0] = <float> modulus
+            (<float *> g.second.first)[0] = <float> modulus
         else:
-            (<double *> g.second)[0] = modulus
+            (<double *> g.second.first)[0] = modulus
     elif asked.det:
         stored = <complex_type> value
-        (<complex_type *> g.first)[0] = stored
+        (<complex_type *> g.first.first)[0] = stored
         if size(mantissa) < 1e300 and not size(<double complex> stored) < INFINITY:
             return OVERFLOWED
     return FINE

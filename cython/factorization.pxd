@@ -20,7 +20,8 @@ from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
     VD, absolute, both, broadcast, complement, either, element, equal, greater, greatest, lane,
     load_half_transposed, load_lanes, mask_bits, maximum, multiply_add, select, set_element,
-    split_exponent, store_half_transposed, store_lanes, times_power_of_two, vd, width, zero_where,
+    spaced, split_exponent, store_half_transposed, store_lanes, times_power_of_two, vd, width,
+    zero_where,
 )
 from pack cimport (
     MOST_LANES, item_size, pack, read_matrix, real, unpack, unpack_permuted, write_permuted,
@@ -50,8 +51,12 @@ cdef inline int closed_group(real like, const request *asked, group *g, int n) n
     cdef vd y[CLOSED * CLOSED]
     cdef vd c[CLOSED * CLOSED]
     cdef unsigned int strange = 0
+    cdef Py_ssize_t row_stride, column_stride
     cdef int status = FINE, i
-    load_group(like, g, x, n)
+    if g.count == VD:
+        load_group(like, g.full_matrices, g.row_stride, g.column_stride, x, n)
+    else:
+        load_group(like, <char **> g.matrices, g.row_stride, g.column_stride, x, n)
     det.high, det.low = broadcast(1.0, x[0]), broadcast(0.0, x[0])
     if n > 0 and real is double:
         strange = closed_forms(det, asked, x, n, &det, &exponent, gradient)
@@ -64,50 +69,63 @@ cdef inline int closed_group(real like, const request *asked, group *g, int n) n
             for i in range(n * n):
                 y[i], c[i] = x[i], gradient[i]      # only copies stand in memory (closed.pxd)
             status |= inspect(like, y, c, n * n, g.count)
+        row_stride, column_stride = g.gradient_row_stride, g.gradient_column_stride
         if asked.transposed:
-            transpose_lanes(gradient, n)
-        store_group(like, g, gradient, n)
+            row_stride, column_stride = column_stride, row_stride
+        if g.count == VD:
+            store_group(like, g.full_gradients, VD, row_stride, column_stride, gradient, n)
+        else:
+            store_group(like, <char **> g.gradients, g.count, row_stride, column_stride, gradient,
+                        n)
     return status
 
 
-cdef inline void load_group(real like, const group *g, vd *x, int n) noexcept nogil:
+ctypedef char **pointers
+
+ctypedef fused places_type:
+    spaced
+    pointers
+
+
+cdef inline void load_group(
+    real like, places_type places, Py_ssize_t row_stride, Py_ssize_t column_stride, vd *x, int n
+) noexcept nogil:
     """A matrix is one run of scalars where its entries follow each other by rows or columns."""
-    cdef int half = VD // 2, k
-    cdef bint by_columns = g.row_stride == sizeof(like) and g.column_stride == n * sizeof(like)
-    cdef bint run = by_columns or (g.column_stride == sizeof(like)
-                                   and g.row_stride == n * sizeof(like))
-    if not run:
-        for k in range(n * n):
-            x[k] = load_lanes(
-                like, g.matrices, k // n * g.row_stride + k % n * g.column_stride, x[0])
-        return
-    for k in range(n * n // half):
-        load_half_transposed(like, g.matrices, k * half * sizeof(like), x + k * half)
-    for k in range(n * n // half * half, n * n):
-        x[k] = load_lanes(like, g.matrices, k * sizeof(like), x[0])
-    if by_columns:
-        transpose_lanes(x, n)
-
-
-cdef inline void store_group(real like, const group *g, vd *x, int n) noexcept nogil:
-    """The inverse; x is used up."""
-    cdef Py_ssize_t row_stride = g.gradient_row_stride, column_stride = g.gradient_column_stride
     cdef int half = VD // 2, k
     cdef bint by_columns = row_stride == sizeof(like) and column_stride == n * sizeof(like)
     cdef bint run = by_columns or (column_stride == sizeof(like)
                                    and row_stride == n * sizeof(like))
     if not run:
         for k in range(n * n):
-            store_lanes(like, <char **> g.gradients, k // n * row_stride + k % n * column_stride,
-                        g.count, x[k])
+            x[k] = load_lanes(like, places, k // n * row_stride + k % n * column_stride, x[0])
+        return
+    for k in range(n * n // half):
+        load_half_transposed(like, places, k * half * sizeof(like), x + k * half)
+    for k in range(n * n // half * half, n * n):
+        x[k] = load_lanes(like, places, k * sizeof(like), x[0])
+    if by_columns:
+        transpose_lanes(x, n)
+
+
+cdef inline void store_group(
+    real like, places_type places, int count, Py_ssize_t row_stride, Py_ssize_t column_stride,
+    vd *x, int n
+) noexcept nogil:
+    """The inverse; x is used up."""
+    cdef int half = VD // 2, k
+    cdef bint by_columns = row_stride == sizeof(like) and column_stride == n * sizeof(like)
+    cdef bint run = by_columns or (column_stride == sizeof(like)
+                                   and row_stride == n * sizeof(like))
+    if not run:
+        for k in range(n * n):
+            store_lanes(like, places, k // n * row_stride + k % n * column_stride, count, x[k])
         return
     if by_columns:
         transpose_lanes(x, n)
     for k in range(n * n // half):
-        store_half_transposed(like, <char **> g.gradients, k * half * sizeof(like), g.count,
-                              x + k * half)
+        store_half_transposed(like, places, k * half * sizeof(like), count, x + k * half)
     for k in range(n * n // half * half, n * n):
-        store_lanes(like, <char **> g.gradients, k * sizeof(like), g.count, x[k])
+        store_lanes(like, places, k * sizeof(like), count, x[k])
 
 
 cdef inline void transpose_lanes(vd *x, int n) noexcept nogil:

@@ -63,6 +63,10 @@ cdef extern from "lanes.h" nogil:
     void store_fours[T](T *to, Py_ssize_t first, Py_ssize_t step, T value) noexcept
 
 cdef extern from "transpose.h" nogil:
+    ctypedef struct spaced:
+        char *first
+        Py_ssize_t step
+
     T sum_of_each[T](T *vectors) noexcept
     void load_transposed[T](const char **places, Py_ssize_t offset, T *out) noexcept
     void store_transposed[T](char **places, Py_ssize_t offset, int count, T *values) noexcept
@@ -76,8 +80,13 @@ cdef extern from "transpose.h" nogil:
     T load_lanes[S, T](S stored, const char **places, Py_ssize_t offset, T like) noexcept
     void store_lanes[S, T](
         S stored, char **places, Py_ssize_t offset, int count, T values) noexcept
-    void store_spaced[S, T](
-        S stored, char *first, Py_ssize_t step, int count, T values) noexcept
+    void load_half_transposed[S, T](
+        S stored, spaced places, Py_ssize_t offset, T *out) noexcept
+    void store_half_transposed[S, T](
+        S stored, spaced places, Py_ssize_t offset, int count, T *values) noexcept
+    T load_lanes[S, T](S stored, spaced places, Py_ssize_t offset, T like) noexcept
+    void store_lanes[S, T](
+        S stored, spaced places, Py_ssize_t offset, int count, T values) noexcept
 
 ctypedef fused lane:
     vd

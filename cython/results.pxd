@@ -5,7 +5,7 @@ from libc.math cimport INFINITY
 
 from lanes cimport (
     absolute, both, broadcast, complement, either, equal, greater, lane, mask_bits, narrowed,
-    not_a_number, select, store_spaced, times_power_of_two, vd, widened, zero_where,
+    not_a_number, select, spaced, store_lanes, times_power_of_two, vd, widened, zero_where,
 )
 from logarithm cimport FLOAT_LOG_TERMS, LOG_TERMS, log_magnitude
 from pack cimport MOST_LANES, real
@@ -21,19 +21,20 @@ cdef struct request:
 
 
 cdef struct group:
-    # W matrices in memory: where each one and each of its results lies, the strides in bytes.
+    # W matrices in memory: where each one and each of its results lies, the strides in bytes. Where
+    # a group is full and `spaced` is enough, matrices and gradients are not set.
     int count
     Py_ssize_t n
     const char *matrices[MOST_LANES]
     Py_ssize_t row_stride
     Py_ssize_t column_stride
-    char *first                     # det, or the sign
-    Py_ssize_t first_step           # between those of two matrices
-    char *second                    # log|det|
-    Py_ssize_t second_step
+    spaced first                    # det, or the sign
+    spaced second                   # log|det|
     char *gradients[MOST_LANES]
     Py_ssize_t gradient_row_stride
     Py_ssize_t gradient_column_stride
+    spaced full_matrices
+    spaced full_gradients
 
 
 cdef inline int write_values(
@@ -47,7 +48,7 @@ cdef inline int write_values(
         return FINE
     if mask_bits(complement(equal(exponent, zero))):
         value = times_power_of_two(mantissa, exponent)
-    store_spaced(like, g.first, g.first_step, g.count, value)
+    store_lanes(like, g.first, 0, g.count, value)
     over = out_of_range(like, value)
     if not mask_bits(over):
         return FINE
@@ -61,8 +62,8 @@ cdef inline void write_logarithms(
     cdef lane zero = broadcast(0.0, mantissa), one = broadcast(1.0, mantissa), logarithms, sign
     sign = either(both(mantissa, broadcast(-0.0, mantissa)), one)
     sign = select(equal(mantissa, zero), zero, sign)
-    store_spaced(like, g.first, g.first_step, g.count,
-                 select(not_a_number(mantissa), mantissa, sign))
+    store_lanes(like, g.first, 0, g.count,
+                select(not_a_number(mantissa), mantissa, sign))
     if lane is vd:
         logarithms = log_magnitude(
             mantissa, exponent, LOG_TERMS if real is double else FLOAT_LOG_TERMS)
@@ -73,7 +74,7 @@ cdef inline void write_logarithms(
         logarithms = narrowed(
             log_magnitude(widened(mantissa, 0), widened(exponent, 0), FLOAT_LOG_TERMS),
             log_magnitude(widened(mantissa, 1), widened(exponent, 1), FLOAT_LOG_TERMS))
-    store_spaced(like, g.second, g.second_step, g.count, logarithms)
+    store_lanes(like, g.second, 0, g.count, logarithms)
 
 
 cdef inline double limit(real like) noexcept nogil:

@@ -79,9 +79,16 @@ template <> inline half_vf converted(vd a) { return (half_vf)_mm512_cvtpd_ps((__
 #endif
 } // namespace matgrad
 
+/* Places that are `step` bytes apart: used like an array of them, which takes longer to make. */
+struct spaced {
+    char *first;
+    ptrdiff_t step;
+    char *operator[](ptrdiff_t l) const { return first + l * step; }
+};
+
 /* W/2 consecutive scalars from each of W places, scalar i of place l becoming lane l of out[i]. */
-template <class T, class V>
-static inline void load_half_transposed(T, const char *const *places, ptrdiff_t offset, V *out) {
+template <class T, class V, class P>
+static inline void load_half_transposed(T, P places, ptrdiff_t offset, V *out) {
     typedef matgrad::in_memory<T, V> memory;
     constexpr int W = matgrad::traits<V>::width, half = W / 2;
     typename memory::whole t[half];
@@ -94,8 +101,8 @@ static inline void load_half_transposed(T, const char *const *places, ptrdiff_t 
     for (int i = 0; i < half; i++) out[i] = matgrad::converted<V>(t[i]);
 }
 /* The inverse, for the first `count` places. */
-template <class T, class V>
-static inline void store_half_transposed(T, char *const *places, ptrdiff_t offset, int count, const V *in) {
+template <class T, class V, class P>
+static inline void store_half_transposed(T, P places, ptrdiff_t offset, int count, const V *in) {
     typedef matgrad::in_memory<T, V> memory;
     constexpr int W = matgrad::traits<V>::width, half = W / 2;
     const bool all = count == W;
@@ -130,8 +137,7 @@ static inline void store_transposed(char *const *places, ptrdiff_t offset, int c
                           in + matgrad::traits<V>::width / 2);
 }
 /* One scalar from each place, to one lane each; T is the scalar in memory, which may be narrower. */
-template <class T, class V>
-static inline V load_lanes(T, const char *const *places, ptrdiff_t offset, V) {
+template <class T, class V, class P> static inline V load_lanes(T, P places, ptrdiff_t offset, V) {
     typename matgrad::in_memory<T, V>::whole out;
 #pragma GCC unroll 16
     for (int l = 0; l < matgrad::traits<V>::width; l++) {
@@ -148,18 +154,17 @@ static inline void store_lanes(T, char *const *places, ptrdiff_t offset, int cou
         memcpy(places[l] + offset, &value, sizeof(T));
     }
 }
-/* The same to places that are `step` bytes apart. */
 template <class T, class V>
-static inline void store_spaced(T, char *first, ptrdiff_t step, int count, V in) {
+static inline void store_lanes(T, spaced places, ptrdiff_t offset, int count, V in) {
     typedef typename matgrad::in_memory<T, V>::whole stored;
     const stored values = matgrad::converted<stored>(in);
-    if (count == matgrad::traits<V>::width && step == sizeof(T)) {
-        memcpy(first, &values, sizeof(values));
+    if (count == matgrad::traits<V>::width && places.step == sizeof(T)) {
+        memcpy(places.first + offset, &values, sizeof(values));
         return;
     }
     for (int l = 0; l < count; l++) {
         T value = values[l];
-        memcpy(first + l * step, &value, sizeof(T));
+        memcpy(places[l] + offset, &value, sizeof(T));
     }
 }
 

@@ -8,10 +8,10 @@ from numpy cimport npy_intp
 from cython.parallel cimport prange
 
 from batches cimport batch, begin, end, part_memory, part_start, part_stop, place, spread
+from closed_groups cimport CLOSED, closed_group
 from doubts cimport careful_doubles
 from factorization cimport (
-    CLOSED, closed_group, elimination_group, lanes_needed, register_group, registers_needed,
-    row_elimination, rows_needed,
+    elimination_group, lanes_needed, register_group, registers_needed, row_elimination, rows_needed,
 )
 from lanes cimport DOUBLES, FLOATS, VD, lane, width
 from pack cimport real

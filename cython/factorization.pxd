@@ -1,158 +1,33 @@
-"""Groups of square matrices: determinant, its logarithm and their gradients.
+"""Groups of square matrices, n > 4: determinant, its logarithm and their gradients.
 
-A group is W matrices, factored once: on lanes, one a lane (closed.pxd for n <= 4, elimination.pxd),
-or, where a row fits registers that can be permuted, a few side by side (registers.pxd), or one
-along its rows (rows.pxd). What comes of the pivots is computed on lanes in all cases, and what is
-out of the ordinary is done again (doubts.pxd).
+A group is W matrices, factored once: on lanes, one a lane (elimination.pxd), or, where a row fits
+registers that can be permuted, a few side by side (registers.pxd), or one along its rows
+(rows.pxd). What comes of the pivots is computed on lanes in all cases, and what is out of the
+ordinary is done again (doubts.pxd).
 
 Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns what
 is to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a finite
 matrix has an infinite result.
 """
 
-from libc.math cimport fabs, isnan
-
-from closed cimport closed_forms
 from doubts cimport (
     doubted, far_apart, has_zero, not_finite, redo_lanes, redo_rows, uncertain, unusual,
 )
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
-    VD, absolute, both, broadcast, complement, either, element, equal, greater, greatest, lane,
-    load_half_transposed, load_lanes, mask_bits, maximum, multiply_add, select, set_element,
-    spaced, split_exponent, store_half_transposed, store_lanes, times_power_of_two, vd, width,
+    absolute, broadcast, complement, either, element, equal, greater, greatest, lane, mask_bits,
+    maximum, multiply_add, select, set_element, split_exponent, times_power_of_two, vd, width,
     zero_where,
 )
-from pack cimport (
-    MOST_LANES, item_size, pack, read_matrix, real, unpack, unpack_permuted, write_permuted,
-)
+from pack cimport MOST_LANES, pack, read_matrix, unpack_permuted, write_permuted
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED,
 )
 from registers cimport (
     BESIDE, complete_few, eliminate_few, ending, matrices_beside, place_rows, small, write_rows,
 )
-from results cimport group, limit, out_of_range, request, write_values
+from results cimport group, request, write_values
 from rows cimport eliminate_rows, finish_rows, row_pitch, rows_workspace
-from twofold cimport twofold
-
-cdef enum:
-    CLOSED = 4          # the largest n with a closed form
-
-
-# ---- n <= 4 ----------------------------------------------------------------------------------
-
-cdef inline int closed_group(real like, const request *asked, group *g, int n) noexcept nogil:
-    """One group of VD matrices; float32 is widened on the way in, rounded on the way out."""
-    cdef vd x[CLOSED * CLOSED]
-    cdef vd gradient[CLOSED * CLOSED]
-    cdef vd exponent = broadcast(0.0, x[0])
-    cdef twofold det
-    cdef vd y[CLOSED * CLOSED]
-    cdef vd c[CLOSED * CLOSED]
-    cdef unsigned int strange = 0
-    cdef Py_ssize_t row_stride, column_stride
-    cdef int status = FINE, i
-    if g.count == VD:
-        load_group(like, g.full_matrices, g.row_stride, g.column_stride, x, n)
-    else:
-        load_group(like, <char **> g.matrices, g.row_stride, g.column_stride, x, n)
-    det.high, det.low = broadcast(1.0, x[0]), broadcast(0.0, x[0])
-    if n > 0 and real is double:
-        strange = closed_forms(det, asked, x, n, &det, &exponent, gradient)
-    elif n > 0:
-        strange = closed_forms(x[0], asked, x, n, &det, &exponent, gradient)
-    if asked.det or asked.slogdet:
-        status |= write_values(like, asked, g, det.high, det.low, exponent)
-    if asked.gradient and n > 0:
-        if strange:
-            for i in range(n * n):
-                y[i], c[i] = x[i], gradient[i]      # only copies stand in memory (closed.pxd)
-            status |= inspect(like, y, c, n * n, g.count)
-        row_stride, column_stride = g.gradient_row_stride, g.gradient_column_stride
-        if asked.transposed:
-            row_stride, column_stride = column_stride, row_stride
-        if g.count == VD:
-            store_group(like, g.full_gradients, VD, row_stride, column_stride, gradient, n)
-        else:
-            store_group(like, <char **> g.gradients, g.count, row_stride, column_stride, gradient,
-                        n)
-    return status
-
-
-ctypedef char **pointers
-
-ctypedef fused places_type:
-    spaced
-    pointers
-
-
-cdef inline void load_group(
-    real like, places_type places, Py_ssize_t row_stride, Py_ssize_t column_stride, vd *x, int n
-) noexcept nogil:
-    """A matrix is one run of scalars where its entries follow each other by rows or columns."""
-    cdef int half = VD // 2, k
-    cdef bint by_columns = row_stride == sizeof(like) and column_stride == n * sizeof(like)
-    cdef bint run = by_columns or (column_stride == sizeof(like)
-                                   and row_stride == n * sizeof(like))
-    if not run:
-        for k in range(n * n):
-            x[k] = load_lanes(like, places, k // n * row_stride + k % n * column_stride, x[0])
-        return
-    for k in range(n * n // half):
-        load_half_transposed(like, places, k * half * sizeof(like), x + k * half)
-    for k in range(n * n // half * half, n * n):
-        x[k] = load_lanes(like, places, k * sizeof(like), x[0])
-    if by_columns:
-        transpose_lanes(x, n)
-
-
-cdef inline void store_group(
-    real like, places_type places, int count, Py_ssize_t row_stride, Py_ssize_t column_stride,
-    vd *x, int n
-) noexcept nogil:
-    """The inverse; x is used up."""
-    cdef int half = VD // 2, k
-    cdef bint by_columns = row_stride == sizeof(like) and column_stride == n * sizeof(like)
-    cdef bint run = by_columns or (column_stride == sizeof(like)
-                                   and row_stride == n * sizeof(like))
-    if not run:
-        for k in range(n * n):
-            store_lanes(like, places, k // n * row_stride + k % n * column_stride, count, x[k])
-        return
-    if by_columns:
-        transpose_lanes(x, n)
-    for k in range(n * n // half):
-        store_half_transposed(like, places, k * half * sizeof(like), count, x + k * half)
-    for k in range(n * n // half * half, n * n):
-        store_lanes(like, places, k * sizeof(like), count, x[k])
-
-
-cdef inline void transpose_lanes(vd *x, int n) noexcept nogil:
-    cdef int i, j
-    for i in range(n):
-        for j in range(i):
-            x[i * n + j], x[j * n + i] = x[j * n + i], x[i * n + j]
-
-
-cdef inline int inspect(
-    real like, const vd *x, const vd *result, int entries, int count
-) noexcept nogil:
-    """What to raise for a group in which not all results are ordinary numbers."""
-    cdef int i, w, status = FINE
-    cdef bint nan, inf
-    for w in range(count):
-        nan = inf = False
-        for i in range(entries):
-            if element(x + i, w) - element(x + i, w) != 0:
-                break
-            nan = nan or isnan(element(result + i, w))
-            inf = inf or fabs(element(result + i, w)) >= limit(like)
-        else:
-            status |= (INVALID if nan else FINE) | (OVERFLOWED if inf else FINE)
-    return status
-
-
 # ---- n > 4, one matrix a lane ------------------------------------------------------------------
 
 cdef inline Py_ssize_t lanes_needed(Py_ssize_t n) noexcept nogil:

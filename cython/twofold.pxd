@@ -20,6 +20,11 @@ cdef struct twofold:
     vd high
     vd low
 
+ctypedef fused number:
+    # What sums are formed in: the products of widened floats need no more than a double.
+    vd
+    twofold
+
 
 cdef inline vd anchor(vd bound) noexcept nogil:
     """What sums are formed on of which `bound` is no less than the sum of all |terms|."""

@@ -1,0 +1,107 @@
+"""Where the closed forms of closed.pxd can be believed, and bounds of their sums.
+
+Digits are lost where terms cancel to less than 2^-44 of their size (2^-23 in plain doubles), and
+where a product leaves the exponent range. With r_i the 1-norms of the rows:
+- the sum of |terms| of det is at most their product, that of a cofactor of row i the product R_i
+  of the others; sums are formed on these, and cancellation is measured against them;
+- a minor of two rows that underflows is off by about 2^-1074, which the rows beside it multiply:
+  det by at most 2^-1074 (r_0 r_1 + r_2 r_3 + 1), a cofactor by 2^-1074 (r_k + 1). So det is trusted
+  if it is larger than 2^-1000 times that sum, cofactors if R_i is zero, or their largest so large;
+- what overflows becomes NaN (inf - inf), which is not trusted. No product of floats overflows.
+
+Cost: the norms n^2 operations, a determinant about 6, the cofactors n^2 + 20. Rejected: tests by
+masks for each row (inv took 1.25 times the time at n = 4: a mask is moved for each comparison).
+"""
+
+from lanes cimport (
+    absolute, both, broadcast, equal, greater, maximum, multiply_add, select, vd,
+)
+from twofold cimport number, twofold
+
+
+cdef inline vd trusted_determinant(
+    number like, bint logarithm, vd det, const vd *r, int n
+) noexcept nogil:
+    """Where neither cancellation nor the exponent range has cost det its digits; not where NaN."""
+    cdef vd one = broadcast(1.0, det), bound = all_rows(r, n), others = one, size = absolute(det)
+    if n == 4:
+        others = multiply_add(r[2], r[3], multiply_add(r[0], r[1], one))
+    elif n == 3:
+        others = r[0] + one
+    if number is twofold:
+        others = multiply_add(others, broadcast(2.0 ** -1000, det), broadcast(2.0 ** -900, det))
+        others = multiply_add(bound, broadcast(2.0 ** -44, det), others)
+        return greater(size, others)
+    else:
+        if logarithm:
+            # An error of a det near 1 is as large in its logarithm, which is near 0.
+            size = size * -maximum(-absolute(size - one), -one)
+        return greater(size, bound * broadcast(2.0 ** -23, det))
+
+
+cdef inline vd trusted_cofactors(
+    number like, const vd *sizes, vd size, const vd *r, const vd *R, int n
+) noexcept nogil:
+    """The same for the cofactors, each row by its largest; for floats only what stays in their
+    range, since to leave it has to be reported. For n < 3 they are entries: right, unless NaN.
+
+    By arithmetic, which takes less time than masks."""
+    cdef vd zero = broadcast(0.0, size), bounds = r[0], shortest = -r[0], least = zero, lost, worst
+    cdef int i
+    for i in range(1, n):
+        bounds = bounds + r[i]
+        shortest = maximum(shortest, -r[i])
+    if n < 3:
+        return equal(bounds, bounds)
+    lost = broadcast(2.0 ** -44 if number is twofold else 2.0 ** -23, zero)
+    if number is twofold:
+        least = (bounds + broadcast(1.0, zero)) * broadcast(2.0 ** -1000, zero)
+        least = select(equal(shortest, zero), zero, least)
+    worst = zero
+    for i in range(n):
+        worst = maximum(multiply_add(R[i], lost, least - sizes[i]), worst)
+        bounds = bounds + R[i]
+    if n == 4:
+        bounds = bounds + multiply_add(r[0], r[1], r[2] * r[3])
+    if number is vd:
+        bounds = maximum(size * broadcast(2.0 ** 863, zero), bounds)
+    return both(equal(worst, zero), greater(broadcast(2.0 ** 990, zero), bounds))
+
+
+cdef inline vd all_rows(const vd *r, int n) noexcept nogil:
+    """The product of the norms of all rows."""
+    if n == 4:
+        return (r[0] * r[1]) * (r[2] * r[3])
+    if n == 3:
+        return r[0] * (r[1] * r[2])
+    return r[0] * r[1] if n == 2 else r[0]
+
+
+cdef inline void other_rows(const vd *r, int n, vd *R) noexcept nogil:
+    """R_i, the product of the norms of all rows but row i, for n > 2."""
+    cdef vd p = r[0] * r[1], q
+    if n == 3:
+        R[0], R[1], R[2] = r[1] * r[2], r[0] * r[2], p
+    elif n == 4:
+        q = r[2] * r[3]
+        R[0], R[1], R[2], R[3] = r[1] * q, r[0] * q, r[3] * p, r[2] * p
+
+
+cdef inline void row_norms(const vd *x, int n, vd *r) noexcept nogil:
+    cdef int i, j
+    for i in range(n):
+        r[i] = absolute(x[i * n])
+        for j in range(1, n):
+            r[i] = r[i] + absolute(x[i * n + j])
+
+
+cdef inline vd row_sizes(const vd *c, int n, vd *sizes) noexcept nogil:
+    """The largest |entry| of each row, and of all, of those that are numbers."""
+    cdef vd all_sizes = broadcast(0.0, c[0])
+    cdef int i, j
+    for i in range(n):
+        sizes[i] = absolute(c[i * n])
+        for j in range(1, n):
+            sizes[i] = maximum(absolute(c[i * n + j]), sizes[i])
+        all_sizes = maximum(sizes[i], all_sizes)
+    return all_sizes

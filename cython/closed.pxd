@@ -59,7 +59,7 @@ cdef inline unsigned int closed_forms(
     cdef vd r[4]
     cdef vd R[4]
     cdef vd sizes[4]
-    cdef vd trusted = equal(x[0], x[0]), size
+    cdef vd trusted = equal(x[0], x[0]), usable, size
     cdef twofold value
     cdef bint inverse = asked.gradient == GRADIENT_OF_LOGDET
     row_norms(x, n, r)
@@ -76,13 +76,12 @@ cdef inline unsigned int closed_forms(
     other_rows(r, n, R)
     cofactors(x, m, R, n, gradient)
     size = row_sizes(gradient, n, sizes)
-    trusted = both(trusted if inverse else equal(r[0], r[0]),
-                   trusted_cofactors(m[0], sizes, size, r, R, n))
+    usable = trusted_cofactors(m[0], sizes, size, r, R, n)
     if inverse:
-        trusted = both(trusted, divided(m[0], value, gradient, size, n))
-    if mask_bits(complement(trusted)):
-        again_gradient(m[0], x, n, mask_bits(complement(trusted)), gradient, inverse)
-    return mask_bits(complement(trusted))
+        usable = both(both(usable, trusted), divided(m[0], value, gradient, size, n))
+    if mask_bits(complement(usable)):
+        again_gradient(m[0], x, n, mask_bits(complement(usable)), gradient, inverse)
+    return mask_bits(complement(usable))
 
 
 # ---- expansions ------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ cdef inline Py_ssize_t lane_pitch(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline bint aliases(Py_ssize_t vectors) noexcept nogil:
-    """Whether so many vectors of 64 bytes are two of them or less from whole pages."""
+    """Whether so many vectors of 64 bytes are two of them or less from whole pages; shorter ones
+    have the same pitch."""
     return (vectors + 2) & 63 < 5
 
 

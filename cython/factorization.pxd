@@ -21,7 +21,7 @@ from lanes cimport (
 )
 from pack cimport MOST_LANES, pack, read_matrix, unpack_permuted, write_permuted
 from plain cimport (
-    FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED,
+    FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, OVERFLOWED,
 )
 from registers cimport (
     BESIDE, complete_few, eliminate_few, ending, matrices_beside, place_rows, small, write_rows,

@@ -14,7 +14,7 @@ from libc.string cimport memcpy
 from lanes cimport (
     broadcast, element, lane, load_half_transposed, load_lanes, load_transposed, pick,
     set_element, store, store_half_transposed, store_lanes, store_part,
-    store_transposed, vd, vf, width,
+    store_transposed, vd, width,
 )
 
 cdef enum:

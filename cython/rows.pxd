@@ -227,14 +227,21 @@ cdef inline Py_ssize_t largest(
     """The row from k on that is largest, of several the one that came first; k if all are NaN."""
     cdef lane none = broadcast(-1.0, column[0]), best, second = none
     cdef Py_ssize_t W = width(none), height = (n + W - 1) // W, start = k // W, v, row, p = k
+    # Behind row n - 1 its copies stand, in which rounding errors are left once it is done with.
+    cdef lane copies = from_lane(n - (height - 1) * W, none)
     cdef uint64_t equals
     cdef bint found = False
-    best = maximum(select(from_lane(k % W, none), absolute(column[start]), none), none)
-    for v in range(start + 1, height - 1, 2):
+    best = select(from_lane(k % W, none), absolute(column[start]), none)
+    if start == height - 1:
+        best = select(copies, none, best)
+    else:
+        second = select(copies, none, absolute(column[height - 1]))
+    best, second = maximum(best, none), maximum(second, none)
+    for v in range(start + 1, height - 2, 2):
         best = maximum(absolute(column[v]), best)
         second = maximum(absolute(column[v + 1]), second)
-    if (height - start) % 2 == 0:
-        best = maximum(absolute(column[height - 1]), best)
+    if (height - start) % 2 == 1 and start < height - 1:
+        best = maximum(absolute(column[height - 2]), best)
     best = broadcast(greatest(maximum(best, second)), none)
     v = start
     while v < height:

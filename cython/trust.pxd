@@ -5,17 +5,19 @@ where a product leaves the exponent range. With r_i the 1-norms of the rows:
 - the sum of |terms| of det is at most their product, that of a cofactor of row i the product R_i
   of the others; sums are formed on these, and cancellation is measured against them;
 - a minor of two rows that underflows is off by about 2^-1074, which the rows beside it multiply:
-  det by at most 2^-1074 (r_0 r_1 + r_2 r_3 + 1), a cofactor by 2^-1074 (r_k + 1). So det is trusted
-  if it is larger than 2^-1000 times that sum, cofactors if R_i is zero, or their largest so large;
-- what overflows becomes NaN (inf - inf), which is not trusted. No product of floats overflows.
+  det by at most 2^-1074 (r_0 r_1 + r_2 r_3 + 1), a cofactor by 2^-1074 (r_k + 1). So det and the
+  largest cofactor of each row are trusted if they are larger than 2^-1000 times that; a matrix with
+  a row of zeros is not;
+- what overflows becomes NaN (inf - inf), which is not trusted; nor is a det above 2^990, where
+  products are split without fma and 1/det is. No product of floats overflows.
+
+What is left of a logarithm near 0 is the error of det, 2^-100 of the product of the norms.
 
 Cost: the norms n^2 operations, a determinant about 6, the cofactors n^2 + 20. Rejected: tests by
 masks for each row (inv took 1.25 times the time at n = 4: a mask is moved for each comparison).
 """
 
-from lanes cimport (
-    absolute, both, broadcast, equal, greater, maximum, multiply_add, select, vd,
-)
+from lanes cimport absolute, both, broadcast, equal, greater, maximum, multiply_add, vd
 from twofold cimport number, twofold
 
 
@@ -31,7 +33,7 @@ cdef inline vd trusted_determinant(
     if number is twofold:
         others = multiply_add(others, broadcast(2.0 ** -1000, det), broadcast(2.0 ** -900, det))
         others = multiply_add(bound, broadcast(2.0 ** -44, det), others)
-        return greater(size, others)
+        return both(greater(size, others), greater(broadcast(2.0 ** 990, det), size))
     else:
         if logarithm:
             # An error of a det near 1 is as large in its logarithm, which is near 0.
@@ -45,27 +47,26 @@ cdef inline vd trusted_cofactors(
     """The same for the cofactors, each row by its largest; for floats only what stays in their
     range, since to leave it has to be reported. For n < 3 they are entries: right, unless NaN.
 
-    By arithmetic, which takes less time than masks."""
-    cdef vd zero = broadcast(0.0, size), bounds = r[0], shortest = -r[0], least = zero, lost, worst
+    By arithmetic, which takes less time than masks. No cofactor is NaN where all norms, and their
+    products, are in range."""
+    cdef vd zero = broadcast(0.0, size), norms = r[0], least = zero, worst = zero, lost, span
     cdef int i
     for i in range(1, n):
-        bounds = bounds + r[i]
-        shortest = maximum(shortest, -r[i])
+        norms = norms + r[i]
     if n < 3:
-        return equal(bounds, bounds)
+        return equal(norms, norms)
     lost = broadcast(2.0 ** -44 if number is twofold else 2.0 ** -23, zero)
     if number is twofold:
-        least = (bounds + broadcast(1.0, zero)) * broadcast(2.0 ** -1000, zero)
-        least = select(equal(shortest, zero), zero, least)
-    worst = zero
+        least = (norms + broadcast(1.0, zero)) * broadcast(2.0 ** -1000, zero)
+    span = norms
     for i in range(n):
         worst = maximum(multiply_add(R[i], lost, least - sizes[i]), worst)
-        bounds = bounds + R[i]
+        span = span + R[i]
     if n == 4:
-        bounds = bounds + multiply_add(r[0], r[1], r[2] * r[3])
+        span = span + multiply_add(r[0], r[1], r[2] * r[3])
     if number is vd:
-        bounds = maximum(size * broadcast(2.0 ** 863, zero), bounds)
-    return both(equal(worst, zero), greater(broadcast(2.0 ** 990, zero), bounds))
+        span = maximum(size * broadcast(2.0 ** 863, zero), span)
+    return both(equal(worst, zero), greater(broadcast(2.0 ** 990, zero), span))
 
 
 cdef inline vd all_rows(const vd *r, int n) noexcept nogil:

@@ -3,8 +3,8 @@
 A twofold number is an unevaluated sum high + low. Products are split where they are added: with an
 anchor of four times the sum of all |terms|, anchor + a*b keeps the leading bits of a*b, whose sums
 are exact, since all partial sums are within a factor of two of each other (Sterbenz); one fused
-multiply-add then gives the rest of the product. What is lost is a few u^2 of the sum of |terms|,
-which whoever uses it has a bound for anyway. Nothing may be contracted or reassociated here.
+multiply-add then gives the rest of the product. What is lost is a few u^2 of the anchor,
+for which whoever uses the sum has a bound anyway. Nothing may be contracted or reassociated here.
 Cost: 3 operations a product, one of them an addition, 2 for its share of high and low.
 Sources: Rump, Ogita, Oishi, "Accurate floating-point summation, part I", SIAM J. Sci. Comput. 31
 (2008) 189-224, for the extraction; Ogita, Rump, Oishi, the same 26 (2005) 1955-1988, for low.

@@ -65,6 +65,21 @@ def test_inverse_is_off_by_the_condition_at_most(kernels: ModuleType, n: int) ->
         assert_close(scales * got, exact, tolerance[:, None, None])
 
 
+@pytest.mark.parametrize("n", [5, 6, 9, 13, 39])
+def test_tiny_rows_before_a_large_last_one_keep_their_pivots(
+    kernels: ModuleType, rng: np.random.Generator, n: int
+) -> None:
+    X = np.zeros((n, n))
+    X[:-1, 1:] = 1e-20 * rng.integers(1, 8, size=(n - 1, n - 1))
+    X[-1], X[-1, 0] = 1, 49
+    minor = np.linalg.det(X[:-1, 1:] * 1e20)
+    batch = np.stack([X] * 17)
+    assert_close(kernels.det(X), (-1) ** (n - 1) * 49 * minor * 1e-20 ** (n - 1), 1e-9)
+    np.testing.assert_array_equal(kernels.det(batch), np.full(17, kernels.det(X)))
+    np.testing.assert_array_equal(kernels.inv(batch)[16], kernels.inv(X))
+    assert np.isfinite(kernels.inv(X)).all()
+
+
 @pytest.mark.parametrize("noise", [0, 1e-12])
 def test_typical_adjugate_of_a_singular_matrix_is_off_by_a_few_roundings(
     kernels: ModuleType, rng: np.random.Generator, noise: float

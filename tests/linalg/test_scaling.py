@@ -110,6 +110,27 @@ def test_the_determinant_of_any_small_matrix_is_right_to_an_ulp(
         assert_near(gradient, expected, 4 * u, np.float64)
 
 
+@pytest.mark.parametrize("exponents", [(0, 200, -540, -540), (-585, -540, 469, 0)])
+@pytest.mark.parametrize("zero", range(4))
+def test_cofactors_of_a_zero_row_survive_minors_that_underflow(
+    kernels: ModuleType, zero: int, exponents: tuple[int, ...]
+) -> None:
+    X = np.array([[3.0, 1, -4, 2], [1, 2, 3, 4], [5, 7, 6, 8], [9, -2, 1, 11]])
+    X *= np.ldexp(1.0, np.roll(exponents, zero))[:, None]
+    X[zero] = 0
+    exact = stored(exact_det_and_adjugate(X)[1].T, np.float64)
+    assert_near(kernels.adjugate(X).T, exact, 4 * unit_roundoff(np.float64), np.float64)
+
+
+@pytest.mark.parametrize("exponent", [-499, 499, 509])
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_an_inverse_beside_a_large_determinant_is_found(
+    kernels: ModuleType, n: int, exponent: int
+) -> None:
+    X = np.diag(np.ldexp(1.0, [exponent, exponent, 0, 0][:n]))
+    np.testing.assert_array_equal(kernels.inv(X), np.diag(1 / np.diagonal(X)))
+
+
 @pytest.mark.parametrize("n", [5, 9, 40])
 def test_one_huge_entry_spoils_nothing(kernels: ModuleType, n: int) -> None:
     X = np.eye(n)

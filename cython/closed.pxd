@@ -23,7 +23,7 @@ from libc.stdint cimport int64_t
 from exact cimport exact_determinant
 from lanes cimport (
     DOUBLES, VD, absolute, both, broadcast, complement, element, equal, greater, mask_bits,
-    multiply_add, not_a_number, product_rest, select, set_element, subtract_product, vd,
+    maximum, multiply_add, not_a_number, product_rest, select, set_element, subtract_product, vd,
 )
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
 from results cimport request
@@ -223,8 +223,8 @@ cdef inline vd divided(number like, twofold det, vd *c, vd size, int n) noexcept
             c[i] = reciprocal * c[i]
     size = size * absolute(reciprocal)
     if number is twofold:
-        return both(greater(size, broadcast(2.0 ** -900, size)),
-                    greater(broadcast(2.0 ** 1000, size), size))
+        return both(greater(size, broadcast(2.0 ** -900, size)), greater(
+            broadcast(2.0 ** 990, size), maximum(absolute(det.high), size)))
     else:
         return greater(broadcast(2.0 ** 127, size), size)
 

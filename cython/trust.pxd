@@ -8,8 +8,8 @@ where a product leaves the exponent range. With r_i the 1-norms of the rows:
   det by at most 2^-1074 (r_0 r_1 + r_2 r_3 + 1), a cofactor by 2^-1074 (r_k + 1). So det and the
   largest cofactor of each row are trusted if they are larger than 2^-1000 times that; a matrix with
   a row of zeros is not;
-- what overflows becomes NaN (inf - inf), which is not trusted; nor is a det above 2^990, where
-  products are split without fma and 1/det is. No product of floats overflows.
+- what overflows becomes NaN (inf - inf), which is not trusted; nor is 1/det for a det above 2^990,
+  which cannot be split where there is no fma. No product of floats overflows.
 
 What is left of a logarithm near 0 is the error of det, 2^-100 of the product of the norms.
 
@@ -33,7 +33,7 @@ cdef inline vd trusted_determinant(
     if number is twofold:
         others = multiply_add(others, broadcast(2.0 ** -1000, det), broadcast(2.0 ** -900, det))
         others = multiply_add(bound, broadcast(2.0 ** -44, det), others)
-        return both(greater(size, others), greater(broadcast(2.0 ** 990, det), size))
+        return greater(size, others)
     else:
         if logarithm:
             # An error of a det near 1 is as large in its logarithm, which is near 0.

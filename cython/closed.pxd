@@ -210,22 +210,22 @@ cdef inline void row_cofactors(
 cdef inline vd divided(number like, twofold det, vd *c, vd size, int n) noexcept nogil:
     """Divide the cofactors, the largest of this size, by det; where the quotients are in range.
 
-    1/det is twofold, too, so that dividing adds a rounding error only."""
+    1/det of a twofold det is twofold, too, so that dividing adds a rounding error only."""
     cdef vd one = broadcast(1.0, det.high), reciprocal = one / det.high
-    cdef vd product = reciprocal * det.high, rest = product_rest(reciprocal, det.high, product)
-    cdef vd correction
+    cdef vd product, correction
     cdef int i
-    correction = ((one - product) - rest - reciprocal * det.low) * reciprocal
-    for i in range(n * n):
-        if number is twofold:
-            c[i] = multiply_add(reciprocal, c[i], correction * c[i])
-        else:
-            c[i] = reciprocal * c[i]
     size = size * absolute(reciprocal)
     if number is twofold:
+        product = reciprocal * det.high
+        correction = (((one - product) - product_rest(reciprocal, det.high, product)
+                       - reciprocal * det.low) * reciprocal)
+        for i in range(n * n):
+            c[i] = multiply_add(reciprocal, c[i], correction * c[i])
         return both(greater(size, broadcast(2.0 ** -900, size)), greater(
             broadcast(2.0 ** 990, size), maximum(absolute(det.high), size)))
     else:
+        for i in range(n * n):
+            c[i] = reciprocal * c[i]
         return greater(broadcast(2.0 ** 127, size), size)
 
 

@@ -62,8 +62,7 @@ cdef inline void write_logarithms(
     cdef lane zero = broadcast(0.0, mantissa), one = broadcast(1.0, mantissa), logarithms, sign
     sign = either(both(mantissa, broadcast(-0.0, mantissa)), one)
     sign = select(equal(mantissa, zero), zero, sign)
-    store_lanes(like, g.first, 0, g.count,
-                select(not_a_number(mantissa), mantissa, sign))
+    store_lanes(like, g.first, 0, g.count, select(not_a_number(mantissa), mantissa, sign))
     if lane is vd:
         logarithms = log_magnitude(
             mantissa, exponent, LOG_TERMS if real is double else FLOAT_LOG_TERMS)

@@ -144,7 +144,7 @@ cdef inline double eliminate_block(
     Gauss never reads them again, and does not care what becomes of rows that are done."""
     cdef Py_ssize_t W = width(a[0]), item = <Py_ssize_t> sizeof(a[0]) // W
     cdef Py_ssize_t height = (n + W - 1) // W, top = 0 if jordan else first // W
-    cdef Py_ssize_t squares = (last - first + W - 1) // W, c, k, p, t, v
+    cdef Py_ssize_t squares = (last - first + W - 1) // W, c, k, p
     cdef lane *noted = taken + block_columns(a[0]) * height
     cdef double sign = 1.0
     move_columns(<char *> (a + first // W), pitch * W * item, rows, n, top, taken, height,
@@ -154,23 +154,30 @@ cdef inline double eliminate_block(
         p = largest(taken + c * height, n, k, origin)
         if p != k:
             sign = -sign
-            swap_taken(c, k, p, jordan, taken, noted, height)
-            for t in range(first - start):
-                swap_entries(factors, factor_at(k, t, panel), factor_at(p, t, panel))
             origin[k], origin[p] = origin[p], origin[k]
+            swap_taken(c, k, p, jordan, taken, noted, height)
+            swap_factors(factors, k, p, first - start, panel)
             if swapped:
                 swap_vectors(a + k * pitch, a + p * pitch, pitch)
         pivots[k] = broadcast(element(taken + c * height, k), a[0])
         note_lower(jordan, c, k, first - start, factors, panel, n, noted, height)
         eliminate_column(jordan, c, k, last - first, pivots[k], taken, noted, height)
-    for c in range(last - first):
-        for v in range(top, height):
-            store_fours(factors, factor_at(v * W, first - start + c, panel), 4 * panel,
-                        noted[c * height + v])
+    note_factors(factors, first - start, last - first, top, panel, noted, height)
     if jordan:
         move_columns(<char *> (a + first // W), pitch * W * item, rows, n, top, taken, height,
                      squares, False)
     return sign
+
+
+cdef inline void note_factors(
+    lane *factors, Py_ssize_t t0, Py_ssize_t count, Py_ssize_t top, Py_ssize_t panel,
+    const lane *noted, Py_ssize_t height
+) noexcept nogil:
+    """The factors of a block, from columns to ranks t0 on of each row."""
+    cdef Py_ssize_t W = width(factors[0]), c, v
+    for c in range(count):
+        for v in range(top, height):
+            store_fours(factors, factor_at(v * W, t0 + c, panel), 4 * panel, noted[c * height + v])
 
 
 cdef inline void move_columns(
@@ -213,6 +220,14 @@ cdef inline void swap_entries(lane *column, Py_ssize_t k, Py_ssize_t p) noexcept
     cdef double entry = element(column, k)
     set_element(column, k, element(column, p))
     set_element(column, p, entry)
+
+
+cdef inline void swap_factors(
+    lane *factors, Py_ssize_t k, Py_ssize_t p, Py_ssize_t ranks, Py_ssize_t panel
+) noexcept nogil:
+    cdef Py_ssize_t t
+    for t in range(ranks):
+        swap_entries(factors, factor_at(k, t, panel), factor_at(p, t, panel))
 
 
 cdef inline void swap_vectors(lane *x, lane *y, Py_ssize_t count) noexcept nogil:

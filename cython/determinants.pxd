@@ -13,10 +13,11 @@ from doubts cimport careful_doubles
 from factorization cimport (
     elimination_group, lanes_needed, register_group, registers_needed, row_elimination, rows_needed,
 )
-from lanes cimport DOUBLES, FLOATS, VD, lane, width
+from lanes cimport DOUBLES, FLOATS, VD, lane, vd, width
 from pack cimport real
-from plain cimport FINE, OVERFLOWED, factor, size, times_two_to_the
-from registers cimport reach
+from plain cimport FINE, GRADIENT_NONE, OVERFLOWED, factor, size, times_two_to_the
+from register_pivots cimport reach
+from registers cimport group_width
 from results cimport group, request
 from threads cimport thread_count
 
@@ -138,12 +139,13 @@ cdef inline int large_part(
     cdef lane *memory = <lane *> part_memory(b)
     cdef double *careful = <double *> (memory + vectors)
     cdef int status = FINE, threads = thread_count() if b.threads == 1 else 1
+    cdef int registers = group_width(n, asked.gradient != GRADIENT_NONE, like)
     cdef group g
     while start < stop:
         if fits_registers(n, like):
-            place_group(b, asked, start, stop, width(like), True, &g)
+            place_group(b, asked, start, stop, registers, True, &g)
             status |= register_group(memory, careful, asked, &g)
-            start += width(like)
+            start += registers
         elif fits_lanes(n, stop - start, like):
             place_group(b, asked, start, stop, width(like), True, &g)
             status |= elimination_group(memory, careful, asked, &g)
@@ -156,21 +158,18 @@ cdef inline int large_part(
 
 
 cdef inline bint fits_registers(Py_ssize_t n, lane like) noexcept nogil:
-    """Whether rows fill three quarters of the registers that they take.
-
-    A row of 9 doubles takes two, and det 1.4 times the time that it takes on lanes; with 12 it
-    takes the same time, of a matrix alone 0.6 of that in rows (Zen 4)."""
-    cdef Py_ssize_t W = width(like)
+    """Whether rows fit registers; those of 5 or 6 floats would leave most lanes empty (det 1.18 and
+    1.06 times the time that it takes on lanes; inv with 7 0.95, Zen 4)."""
     # Without its first part the compiler could not leave registers.pxd out where nothing fits.
-    return reach(like) > 0 and n <= reach(like) and 4 * n >= 3 * ((n + W - 1) // W * W)
+    return reach(like) > 0 and n <= reach(like) and (lane is vd or n > 6)
 
 
 cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexcept nogil:
     """Whether a group of so many matrices is faster on lanes; both ways give the same bits.
 
     One matrix alone is not: inv takes 0.9 of the time in rows at n = 8, 0.65 at n = 16, det 1.15
-    times at n = 10 and 0.85 at n = 16. Two are up to n = 19 (Zen 5, AVX-512, where n = 8 and 16 are
-    now for registers)."""
+    times at n = 10 and 0.85 at n = 16. Two are up to n = 19 (Zen 5, AVX-512, where all these sizes
+    are now for registers)."""
     return n < LANES_BELOW and matrices > (1 if n < 20 else width(like) // 2)
 
 

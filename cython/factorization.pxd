@@ -23,8 +23,10 @@ from pack cimport MOST_LANES, pack, read_matrix, unpack_permuted, write_permuted
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, OVERFLOWED,
 )
+from register_jordan cimport ending
+from register_pivots cimport BESIDE, PLACES, set_place, small
 from registers cimport (
-    BESIDE, complete_few, eliminate_few, ending, matrices_beside, place_rows, small, write_rows,
+    complete_few, eliminate_few, matrices_beside, place_rows, signs, write_rows,
 )
 from results cimport group, request, write_values
 from rows cimport eliminate_rows, finish_rows, row_pitch, rows_workspace
@@ -97,40 +99,41 @@ cdef inline int elimination_group(
 cdef inline Py_ssize_t registers_needed(Py_ssize_t n, lane like) noexcept nogil:
     """Lane vectors of memory that `register_group` works in."""
     cdef Py_ssize_t W = width(like), height = (n + W - 1) // W
-    return (rows_needed(n, like) + n + (BESIDE * height + n) * W * height
-            + W * height * W * <Py_ssize_t> sizeof(int) // <Py_ssize_t> sizeof(like))
+    return rows_needed(n, like) + 2 * n + BESIDE * height * W * height + W * (n * height + PLACES)
 
 
 cdef inline int register_group(
     lane *memory, double *careful_memory, const request *asked, group *g
 ) noexcept nogil:
-    """A group of W matrices, a few at a time; where it is not full it repeats its last one.
+    """A group of at most W matrices, a few at a time; where a few are not all there, they repeat
+    the last one. Other lanes are finite and mean nothing.
 
     Those that are uncertain are left to `factor_alone`, and those whose gradient is not finite, but
     these keep their determinant, which is the same without a gradient."""
     cdef Py_ssize_t n = g.n
-    cdef int beside = matrices_beside(n, g.count, memory[0]), few, w
+    cdef bint inverse = asked.gradient != GRADIENT_NONE
+    cdef int beside = matrices_beside(n, g.count, inverse, memory[0]), few, w
     cdef int fews = (g.count + beside - 1) // beside, status = FINE
-    cdef bint jordan = asked.gradient != GRADIENT_NONE
     cdef lane *pivots = memory + rows_needed(n, memory[0])
-    cdef lane zero = broadcast(0.0, memory[0]), one = broadcast(1.0, memory[0])
-    cdef lane others = one, exponent = zero, most = one, last, det, det_exponent
+    cdef lane *order = pivots + n
+    cdef lane exponent = broadcast(0.0, memory[0]), most = broadcast(1.0, exponent)
+    cdef lane others, last, det, det_exponent
     cdef unsigned int doubtful, left
     cdef small a[MOST_LANES]
-    lay_out(a, g, fews * beside, jordan, pivots + n)
+    lay_out(a, n, beside, fews, inverse, order + n)
     for few in range(fews):
         for w in range(few * beside, (few + 1) * beside):
             place_rows(a + w, g.matrices[w], n, g.row_stride, g.column_stride,
                        <lane *> a[w].result)
-        eliminate_few(a + few * beside, few * beside, beside, n, jordan, pivots, &most)
-    fill_lanes(a, n, fews * beside, pivots, &most, &others)
+        eliminate_few(a + few * beside, few * beside, beside, n, inverse, pivots, order, &most)
     left = doubtful = mask_bits(uncertain(pivots, n, most))
     last = pivots[n - 1]
+    others = signs(order, n, inverse)
     multiply_lanes(pivots, n - 1, &others, &exponent)
     det, det_exponent = others, exponent
     multiply_lanes(&last, 1, &det, &det_exponent)
     pull_in(&others, &exponent)
-    for few in range(fews if jordan else 0):
+    for few in range(fews if inverse else 0):
         left |= complete_group(a, few * beside, beside, asked, g, others, exponent, last, left)
     for w in range(g.count if left else 0):
         if left >> w & 1:
@@ -160,34 +163,22 @@ cdef inline int factor_alone(
 
 
 cdef inline void lay_out(
-    small *a, const group *g, int count, bint jordan, lane *memory
+    small *a, Py_ssize_t n, int beside, int fews, bint inverse, lane *memory
 ) noexcept nogil:
-    """Room for each matrix's rows, shared with those BESIDE further on, its factors, which Gauss
-    needs only while it lasts, and its pivots' columns."""
-    cdef Py_ssize_t W = width(memory[0]), n = g.n, height = (n + W - 1) // W, j
-    cdef lane *factors = memory + BESIDE * height * W * height
-    cdef int *orders = <int *> (factors + W * n * height)
-    cdef int w
-    for w in range(count):
-        a[w].result = <char *> (memory + w % BESIDE * height * W * height)
-        a[w].factors = <char *> (factors + (w if jordan else w % BESIDE) * n * height)
-        a[w].order = orders + w * height * W
-        for j in range(n, height * W):
-            a[w].order[j] = 0
-
-
-cdef inline void fill_lanes(
-    const small *a, Py_ssize_t n, int count, lane *pivots, lane *most, lane *signs
-) noexcept nogil:
-    """The permutations' signs; lanes without a matrix repeat the last."""
-    cdef Py_ssize_t k
-    cdef int w
-    for w in range(width(signs[0])):
-        set_element(signs, w, -1.0 if a[min(w, count - 1)].odd else 1.0)
-    for w in range(count, width(signs[0])):
-        set_element(most, w, element(most, count - 1))
-        for k in range(n):
-            set_element(pivots + k, w, element(pivots + k, count - 1))
+    """Room for each matrix's rows, shared with those that are not beside it, its columns and its
+    factors, which Gauss needs only while it lasts."""
+    cdef Py_ssize_t W = width(memory[0]), height = (n + W - 1) // W, j
+    cdef lane *places = memory + beside * height * W * height
+    cdef lane *factors = places + W * PLACES
+    cdef int _few, m, w = 0
+    for _few in range(fews):
+        for m in range(beside):
+            a[w].result = <char *> (memory + m * height * W * height)
+            a[w].places = <char *> (places + w * PLACES)
+            a[w].factors = <char *> (factors + (w if inverse else m) * n * height)
+            for j in range(n, (height + 1) * W if inverse else n):
+                set_place(places + w * PLACES, j, 0)
+            w += 1
 
 
 cdef inline unsigned int complete_group(

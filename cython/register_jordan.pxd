@@ -13,7 +13,7 @@ so that what a row takes of them is its own four entries as they are, and the fo
 anew at once. A row of three or four vectors is permuted once for all four, one of a single vector
 gains nothing and has panels of one.
 
-Cost: n^2 multiply-adds a vector, n^2/4 of what makes four columns anew, about 20 operations a pivot.
+Cost: n^2 multiply-adds a vector, n^2/4 of what makes four columns anew, 20 operations a pivot.
 Against panels of one inv takes 0.93, 0.85 and 0.78 of the time at n = 16, 24 and 32. Rejected:
 panels of two (1.03, 1.07 and 1.13 times), of eight (1.1 times), the entries of a panel by way of
 memory (1.06 times at n = 32), and the lower triangle's inverse with rows that move together as in

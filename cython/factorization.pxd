@@ -24,7 +24,7 @@ from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, OVERFLOWED,
 )
 from register_jordan cimport ending
-from register_pivots cimport BESIDE, PLACES, set_place, small
+from register_pivots cimport BESIDE, PLACES, small
 from registers cimport (
     complete_few, eliminate_few, matrices_beside, place_rows, signs, write_rows,
 )
@@ -128,7 +128,7 @@ cdef inline int register_group(
         eliminate_few(a + few * beside, few * beside, beside, n, inverse, pivots, order, &most)
     left = doubtful = mask_bits(uncertain(pivots, n, most))
     last = pivots[n - 1]
-    others = signs(order, n, inverse)
+    others = signs(a, fews * beside, order, n, inverse)
     multiply_lanes(pivots, n - 1, &others, &exponent)
     det, det_exponent = others, exponent
     multiply_lanes(&last, 1, &det, &det_exponent)
@@ -167,7 +167,7 @@ cdef inline void lay_out(
 ) noexcept nogil:
     """Room for each matrix's rows, shared with those that are not beside it, its columns and its
     factors, which Gauss needs only while it lasts."""
-    cdef Py_ssize_t W = width(memory[0]), height = (n + W - 1) // W, j
+    cdef Py_ssize_t W = width(memory[0]), height = (n + W - 1) // W
     cdef lane *places = memory + beside * height * W * height
     cdef lane *factors = places + W * PLACES
     cdef int _few, m, w = 0
@@ -176,8 +176,6 @@ cdef inline void lay_out(
             a[w].result = <char *> (memory + m * height * W * height)
             a[w].places = <char *> (places + w * PLACES)
             a[w].factors = <char *> (factors + (w if inverse else m) * n * height)
-            for j in range(n, (height + 1) * W if inverse else n):
-                set_place(places + w * PLACES, j, 0)
             w += 1
 
 

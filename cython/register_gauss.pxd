@@ -21,7 +21,7 @@ from libc.stdint cimport uint64_t
 from lanes cimport broadcast, element, greatest, lane, multiply_add, set_element, width
 from register_pivots cimport (
     BESIDE, VECTORS, find_pivots, list_places, permuted, place, read_rows, select_place,
-    sign_of_places, small, spread,
+    sign_of_places, small, spread, start_size,
 )
 
 
@@ -34,7 +34,7 @@ cdef inline void gauss(
     cdef lane sizes[BESIDE]
     cdef int m
     for m in range(beside):
-        sizes[m] = broadcast(0.0, most[0])
+        sizes[m] = start_size(a + m, n, height, most[0])
     eliminate_level(a, first, beside, n, height, 0, pivots, order, sizes)
     if height > 1:
         eliminate_level(a, first, beside, n, height, 1, pivots, order, sizes)

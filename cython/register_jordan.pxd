@@ -27,8 +27,8 @@ from lanes cimport (
     set_element, times_power_of_two, width,
 )
 from register_pivots cimport (
-    BESIDE, VECTORS, find_pivots, only_places, permuted, place, read_rows, select_bits, set_place,
-    small, spread, spread_lane,
+    BESIDE, VECTORS, find_pivots, ones, only_places, permuted, place, read_rows, select_bits,
+    set_place, small, spread, spread_lane, start_size,
 )
 
 cdef struct ending:
@@ -58,8 +58,9 @@ cdef inline void jordan(
     cdef Py_ssize_t k, i, size = rank(height)
     cdef int m
     for m in range(beside):
+        a[m].odd = 0
         a[m].free = ~(<uint64_t> 0) >> (64 - n)
-        sizes[m] = broadcast(0.0, most[0])
+        sizes[m] = start_size(a + m, n, height, most[0])
     for k in range(n):
         read_rows(a, beside, k, n, height, rows, sizes)
         for i in range(k // size):
@@ -145,6 +146,8 @@ cdef inline void become_factors(
         factors = <lane *> a[m].factors + k * height
         reciprocal = broadcast(element(reciprocals, m), rows[0])
         bit = <uint64_t> 1 << place(column, first + m)
+        if height > 1:
+            a[m].odd ^= ones(a[m].free & (bit - 1)) & 1
         a[m].free ^= bit
         set_place(<lane *> a[m].places, k, place(column, first + m))
         for v in range(height):

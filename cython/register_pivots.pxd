@@ -47,6 +47,7 @@ cdef extern from "registers.h" nogil:
     T candidates[T](const T *row, int vectors, uint64_t among) noexcept
     T largest_places[T](T *found, int count) noexcept
     T at_places[T](const T *rows, int step, int vectors, int count, T places) noexcept
+    int ones(uint64_t bits) noexcept
     T sign_of_places[T](const T *places, Py_ssize_t n) noexcept
     void store_first[T](T *to, Py_ssize_t first, int count, T value) noexcept
 
@@ -56,9 +57,10 @@ cdef struct small:
     const char *rows
     Py_ssize_t pitch            # bytes from one to the next
     char *factors               # n rows
-    char *places                # columns, see register_gauss.pxd and register_jordan.pxd
+    char *places                # columns (register_gauss.pxd, register_jordan.pxd), then anything
     uint64_t free               # the columns that have had no pivot
     uint64_t others[PANELS]     # the columns that have no pivot of a panel
+    int odd                     # whether the permutation is, with Gauss-Jordan of longer rows
     char *result                # the inverse's rows; before, a copy of the matrix if one is needed
 
 
@@ -80,6 +82,16 @@ cdef inline void read_rows(
                 x = load_part(source + v * bytes, n - v * W, zero)
             rows[m * vectors + v] = x
             sizes[m] = larger(x, sizes[m])
+
+
+cdef inline lane start_size(
+    const small *a, Py_ssize_t n, int vectors, lane like
+) noexcept nogil:
+    """A vector of the matrix, for `sizes` to grow from: zeros would be written by an instruction
+    that starts slowly (3 % of det at n = 8)."""
+    if vectors > 1:
+        return load(a.rows, like)
+    return load_part(a.rows, n, broadcast(0.0, like))
 
 
 cdef inline lane find_pivots(

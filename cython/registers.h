@@ -17,6 +17,8 @@ template <class V> using word = typename std::conditional<traits<V>::precision =
 template <class V> static constexpr word<V> place_bits(V) { return 4 * traits<V>::width - 1; }
 } // namespace matgrad
 
+static inline int ones(uint64_t bits) { return __builtin_popcountll(bits); }
+
 template <class V> static inline int place(const V *places, ptrdiff_t k) {
     return (int)((const matgrad::word<V> *)places)[k];
 }

@@ -17,11 +17,11 @@ n = 16), pivots in columns of registers, which transposes what it reads (det 1.2
 times at n = 8), six or eight vectors a row (det 1.4 times, inv 1.1 at n = 64).
 """
 
-from lanes cimport lane, load_transposed, store, store_part, vd, vf, width
+from lanes cimport broadcast, lane, load_transposed, set_element, store, store_part, vd, vf, width
 from pack cimport MOST_LANES, item_size, put, read_matrix
 from register_gauss cimport gauss, level_signs
 from register_jordan cimport complete, ending, jordan
-from register_pivots cimport BESIDE, sign_of_places, small
+from register_pivots cimport small
 
 
 cdef extern from "registers.h" nogil:
@@ -87,9 +87,17 @@ cdef inline unsigned int complete_few(
         return complete_floats(complete_by_size[vf], like, a, beside, n, ends)
 
 
-cdef inline lane signs(const lane *order, Py_ssize_t n, bint inverse) noexcept nogil:
+cdef inline lane signs(
+    const small *a, int count, const lane *order, Py_ssize_t n, bint inverse
+) noexcept nogil:
     """The permutations' signs of a group."""
-    return sign_of_places(order, n) if inverse else level_signs(order, n)
+    cdef lane found = broadcast(1.0, order[0])
+    cdef int w
+    if not inverse or n <= width(found):
+        return level_signs(order, n)
+    for w in range(count):
+        set_element(&found, w, -1.0 if a[w].odd else 1.0)
+    return found
 
 
 # ---- by size, so that rows become registers ------------------------------------------------------

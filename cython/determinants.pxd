@@ -13,7 +13,7 @@ from doubts cimport careful_doubles
 from factorization cimport (
     elimination_group, lanes_needed, register_group, registers_needed, row_elimination, rows_needed,
 )
-from lanes cimport DOUBLES, FLOATS, VD, lane, vd, width
+from lanes cimport DOUBLES, FLOATS, VD, lane, width
 from pack cimport real
 from plain cimport FINE, GRADIENT_NONE, OVERFLOWED, factor, size, times_two_to_the
 from register_pivots cimport reach
@@ -158,10 +158,9 @@ cdef inline int large_part(
 
 
 cdef inline bint fits_registers(Py_ssize_t n, lane like) noexcept nogil:
-    """Whether rows fit registers; those of 5 or 6 floats would leave most lanes empty (det 1.18 and
-    1.06 times the time that it takes on lanes; inv with 7 0.95, Zen 4)."""
+    """Whether rows fit registers, where there are any."""
     # Without its first part the compiler could not leave registers.pxd out where nothing fits.
-    return reach(like) > 0 and n <= reach(like) and (lane is vd or n > 6)
+    return reach(like) > 0 and n <= reach(like)
 
 
 cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexcept nogil:

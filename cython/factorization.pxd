@@ -106,10 +106,10 @@ cdef inline int register_group(
     lane *memory, double *careful_memory, const request *asked, group *g
 ) noexcept nogil:
     """A group of at most W matrices, a few at a time; where a few are not all there, they repeat
-    the last one. Other lanes are finite and mean nothing.
+    the last one. Other lanes repeat some of the first.
 
     Those that are uncertain are left to `factor_alone`, and those whose gradient is not finite, but
-    these keep their determinant, which is the same without a gradient."""
+    these keep their determinant."""
     cdef Py_ssize_t n = g.n
     cdef bint inverse = asked.gradient != GRADIENT_NONE
     cdef int beside = matrices_beside(n, g.count, inverse, memory[0]), few, w

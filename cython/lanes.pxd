@@ -7,11 +7,14 @@ from libc.stdint cimport uint64_t
 cdef extern from "lanes.h" nogil:
     ctypedef double vd
     ctypedef float vf
+    ctypedef long double vh     # of floats; for Cython it has to differ from vf
     int VD
     int VF
     const vd DOUBLES
     const vf FLOATS
+    const vh FEW_FLOATS
 
+    int width[T](T like) noexcept
     T broadcast[T](double value, T like) noexcept
     double element[T](const T *lanes, Py_ssize_t i) noexcept
     void mark[T](T *mask, Py_ssize_t i) noexcept
@@ -31,10 +34,12 @@ cdef extern from "lanes.h" nogil:
     vf maximum(vf a, vf b) noexcept
     double greatest(vd a) noexcept
     double greatest(vf a) noexcept
+    double greatest(vh a) noexcept
     T not_a_number[T](T a) noexcept
     T absolute[T](T a) noexcept
     unsigned int mask_bits(vd m) noexcept
     unsigned int mask_bits(vf m) noexcept
+    unsigned int mask_bits(vh m) noexcept
     int first_bit(uint64_t bits) noexcept
     T from_lane[T](Py_ssize_t l, T like) noexcept
 
@@ -42,6 +47,7 @@ cdef extern from "lanes.h" nogil:
     vf narrowed(vd low, vd high) noexcept
     vd multiply_add(vd a, vd b, vd c) noexcept
     vf multiply_add(vf a, vf b, vf c) noexcept
+    vh multiply_add(vh a, vh b, vh c) noexcept
     vd subtract_product(vd c, vd a, vd b) noexcept
     vf subtract_product(vf c, vf a, vf b) noexcept
     vd product_rest(vd a, vd b, vd taken) noexcept
@@ -49,6 +55,7 @@ cdef extern from "lanes.h" nogil:
     vf split_exponent(vf x, vf *exponent) noexcept
     vd times_power_of_two(vd x, vd e) noexcept
     vf times_power_of_two(vf x, vf e) noexcept
+    vh times_power_of_two(vh x, vh e) noexcept
 
     vd gather(const vd *base, vd index, Py_ssize_t pitch) noexcept
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
@@ -58,8 +65,10 @@ cdef extern from "lanes.h" nogil:
     void store[T](char *target, T value) noexcept
     vd load_part(const char *source, Py_ssize_t count, vd rest) noexcept
     vf load_part(const char *source, Py_ssize_t count, vf rest) noexcept
+    vh load_part(const char *source, Py_ssize_t count, vh rest) noexcept
     void store_part(char *target, Py_ssize_t count, vd value) noexcept
     void store_part(char *target, Py_ssize_t count, vf value) noexcept
+    void store_part(char *target, Py_ssize_t count, vh value) noexcept
     void store_fours[T](T *to, Py_ssize_t first, Py_ssize_t step, T value) noexcept
 
 cdef extern from "transpose.h" nogil:
@@ -91,10 +100,3 @@ cdef extern from "transpose.h" nogil:
 ctypedef fused lane:
     vd
     vf
-
-
-cdef inline int width(lane like) noexcept nogil:
-    if lane is vd:
-        return VD
-    else:
-        return VF

@@ -18,82 +18,83 @@ and 1.2 times at n = 16), fewer matrices side by side (four at n = 8: 1.25 times
 
 from libc.stdint cimport uint64_t
 
-from lanes cimport broadcast, element, greatest, lane, multiply_add, set_element, width
+from lanes cimport broadcast, element, greatest, multiply_add, set_element, width
 from register_pivots cimport (
     BESIDE, VECTORS, find_pivots, list_places, permuted, place, read_rows, select_place,
-    sign_of_places, small, spread, start_size,
+    sign_of_places, small, spread, start_size, vector,
 )
 
 
 cdef inline void gauss(
-    small *a, int first, int beside, Py_ssize_t n, int height, lane *pivots, lane *order,
-    lane *most
+    small *a, int first, int beside, Py_ssize_t n, int height, int apart, vector *pivots,
+    vector *order, vector *most
 ) noexcept nogil:
     """Matrices a[0] to a[beside - 1], lanes first, first + 1, ...: pivots and their columns, the
     largest entry; all constants but n and `first`."""
-    cdef lane sizes[BESIDE]
+    cdef vector sizes[BESIDE]
     cdef int m
     for m in range(beside):
         sizes[m] = start_size(a + m, n, height, most[0])
-    eliminate_level(a, first, beside, n, height, 0, pivots, order, sizes)
+    eliminate_level(a, first, beside, n, height, 0, apart, pivots, order, sizes)
     if height > 1:
-        eliminate_level(a, first, beside, n, height, 1, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 1, apart, pivots, order, sizes)
     if height > 2:
-        eliminate_level(a, first, beside, n, height, 2, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 2, apart, pivots, order, sizes)
     if height > 3:
-        eliminate_level(a, first, beside, n, height, 3, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 3, apart, pivots, order, sizes)
     for m in range(beside):
         set_element(most, first + m, greatest(sizes[m]))
 
 
-cdef inline lane level_signs(const lane *order, Py_ssize_t n) noexcept nogil:
+cdef inline vector level_signs(const vector *order, Py_ssize_t n) noexcept nogil:
     """The permutations' signs, one matrix a lane."""
     cdef Py_ssize_t W = width(order[0]), level
-    cdef lane signs = broadcast(1.0, order[0])
+    cdef vector signs = broadcast(1.0, order[0])
     for level in range((n + W - 1) // W):
         signs = signs * sign_of_places(order + level * W, min(W, n - level * W))
     return signs
 
 
 cdef inline void eliminate_level(
-    small *a, int first, int beside, Py_ssize_t n, int height, int level, lane *pivots,
-    lane *order, lane *sizes
+    small *a, int first, int beside, Py_ssize_t n, int height, int level, int apart,
+    vector *pivots, vector *order, vector *sizes
 ) noexcept nogil:
     """Pivots level W, level W + 1, ..., as many as a vector has lanes."""
     cdef Py_ssize_t start = level * width(pivots[0]), stop = min(start + width(pivots[0]), n), k, i
     cdef int vectors = height - level
-    cdef lane rows[BESIDE * VECTORS]
-    cdef lane reciprocals
+    cdef vector rows[BESIDE * VECTORS]
+    cdef vector reciprocals
     for k in range(start, stop):
         read_rows(a, beside, k, n, height, rows, sizes)
         if level > 0:
-            descend(rows, a, first, beside, height, 0, order)
+            descend(rows, a, first, beside, height, 0, apart, order)
         if level > 1:
-            descend(rows, a, first, beside, height, 1, order)
+            descend(rows, a, first, beside, height, 1, apart, order)
         if level > 2:
-            descend(rows, a, first, beside, height, 2, order)
+            descend(rows, a, first, beside, height, 2, apart, order)
         for i in range(start, k):
-            take(rows, a, first, beside, height, vectors, i, order)
-        reciprocals = find_pivots(rows, a, first, beside, height, vectors, False, pivots + k,
-                                  order + k)
+            take(rows, a, first, beside, height, vectors, i, apart, order)
+        reciprocals = find_pivots(rows, a, first, beside, height, vectors, False, apart,
+                                  pivots + k * apart, order + k * apart)
         if k < n - 1:
-            become_factors(rows, a, first, beside, height, vectors, k, order, &reciprocals)
+            become_factors(rows, a, first, beside, height, vectors, k, apart, order, &reciprocals)
     if stop < n:
-        list_free(a, first, beside, vectors, level, order)
+        list_free(a, first, beside, vectors, level, apart, order)
 
 
 cdef inline void descend(
-    lane *rows, const small *a, int first, int beside, int height, int level, const lane *order
+    vector *rows, const small *a, int first, int beside, int height, int level, int apart,
+    const vector *order
 ) noexcept nogil:
     """A row of each matrix takes a level's pivots and loses their columns."""
     cdef Py_ssize_t W = width(rows[0]), k
     cdef int vectors = height - level, m, v
-    cdef const lane *places
-    cdef lane left[VECTORS]
+    cdef const vector *places
+    cdef vector left[VECTORS]
     for k in range(level * W, (level + 1) * W):
-        take(rows, a, first, beside, height, vectors, k, order)
+        take(rows, a, first, beside, height, vectors, k, apart, order)
     for m in range(beside):
-        places = <const lane *> a[m].places + level * VECTORS
+        places = <const vector *> a[m].places + level * VECTORS
         for v in range(vectors - 1):
             left[v] = permuted(rows + m * height, vectors, places + v, 0)
         for v in range(vectors - 1):
@@ -101,39 +102,39 @@ cdef inline void descend(
 
 
 cdef inline void take(
-    lane *rows, const small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
-    const lane *order
+    vector *rows, const small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
+    int apart, const vector *order
 ) noexcept nogil:
     """A row of each matrix takes row k of it."""
-    cdef const lane *factors
-    cdef lane *row
-    cdef lane u
+    cdef const vector *factors
+    cdef vector *row
+    cdef vector u
     cdef int m, v
     for m in range(beside):
         row = rows + m * height
-        factors = <const lane *> a[m].factors + k * height
-        u = spread(row, vectors, order + k, first + m)
+        factors = <const vector *> a[m].factors + k * height
+        u = spread(row, vectors, order + k * apart, first + m)
         for v in range(vectors):
             row[v] = multiply_add(factors[v], u, row[v])
 
 
 cdef inline void become_factors(
-    const lane *rows, small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
-    const lane *order, const lane *reciprocals
+    const vector *rows, small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
+    int apart, const vector *order, const vector *reciprocals
 ) noexcept nogil:
-    cdef lane minus_one = broadcast(-1.0, rows[0]), reciprocal
-    cdef lane *factors
+    cdef vector minus_one = broadcast(-1.0, rows[0]), reciprocal
+    cdef vector *factors
     cdef int m, v
     for m in range(beside):
-        factors = <lane *> a[m].factors + k * height
+        factors = <vector *> a[m].factors + k * height
         reciprocal = broadcast(element(reciprocals, m), minus_one)
         for v in range(vectors):
-            factors[v] = select_place(order + k, first + m, v, minus_one,
+            factors[v] = select_place(order + k * apart, first + m, v, minus_one,
                                       rows[m * height + v] * reciprocal)
 
 
 cdef inline void list_free(
-    small *a, int first, int beside, int vectors, int level, const lane *order
+    small *a, int first, int beside, int vectors, int level, int apart, const vector *order
 ) noexcept nogil:
     """What a level leaves of its columns, and of the zeros behind them."""
     cdef int W = width(order[0])
@@ -143,5 +144,5 @@ cdef inline void list_free(
     for m in range(beside):
         free = ~(<uint64_t> 0) >> (64 - vectors * W)
         for k in range(level * W, (level + 1) * W):
-            free ^= <uint64_t> 1 << place(order + k, first + m)
-        list_places(free, vectors, <lane *> a[m].places + level * VECTORS)
+            free ^= <uint64_t> 1 << place(order + k * apart, first + m)
+        list_places(free, vectors, <vector *> a[m].places + level * VECTORS)

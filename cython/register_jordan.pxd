@@ -23,12 +23,12 @@ register_gauss.pxd, then back substitution (1.15 times at n = 8, 1.08 at 16).
 from libc.stdint cimport uint64_t
 
 from lanes cimport (
-    broadcast, complement, element, equal, greatest, lane, load, mask_bits, multiply_add,
+    broadcast, complement, element, equal, greatest, load, mask_bits, multiply_add,
     set_element, times_power_of_two, width,
 )
 from register_pivots cimport (
     BESIDE, VECTORS, find_pivots, ones, only_places, permuted, place, read_rows, select_bits,
-    set_place, small, spread, spread_lane, start_size,
+    set_place, small, spread, spread_lane, start_size, vector,
 )
 
 cdef struct ending:
@@ -47,14 +47,14 @@ cdef inline int rank(int height) noexcept nogil:
 # ---- down: all pivots ----------------------------------------------------------------------------
 
 cdef inline void jordan(
-    small *a, int first, int beside, Py_ssize_t n, int height, lane *pivots, lane *order,
-    lane *most
+    small *a, int first, int beside, Py_ssize_t n, int height, int apart, vector *pivots,
+    vector *order, vector *most
 ) noexcept nogil:
     """Matrices a[0] to a[beside - 1], lanes first, first + 1, ...: pivots and their columns, the
     largest entry; all constants but n and `first`."""
-    cdef lane rows[BESIDE * VECTORS]
-    cdef lane sizes[BESIDE]
-    cdef lane reciprocals
+    cdef vector rows[BESIDE * VECTORS]
+    cdef vector sizes[BESIDE]
+    cdef vector reciprocals
     cdef Py_ssize_t k, i, size = rank(height)
     cdef int m
     for m in range(beside):
@@ -67,11 +67,11 @@ cdef inline void jordan(
             take_panels(rows, a, beside, i, size, height)
         for i in range(k - k % size, k):
             take(rows, a, beside, i, height)
-        reciprocals = find_pivots(rows, a, first, beside, height, height, True, pivots + k,
-                                  order + k)
+        reciprocals = find_pivots(rows, a, first, beside, height, height, True, apart,
+                                  pivots + k * apart, order + k * apart)
         if k == n - 1:
             reciprocals = broadcast(1.0, reciprocals)
-        become_factors(rows, a, first, beside, k, height, order + k, &reciprocals)
+        become_factors(rows, a, first, beside, k, height, order + k * apart, &reciprocals)
         if k % size == size - 1 and k < n - 1:
             close_panels(most[0], a, beside, k - size + 1, size, height)
     close_panels(most[0], a, beside, (n - 1) // size * size, (n - 1) % size, height)
@@ -80,20 +80,20 @@ cdef inline void jordan(
 
 
 cdef inline void take_panels(
-    lane *rows, const small *a, int beside, Py_ssize_t panel, int count, int height
+    vector *rows, const small *a, int beside, Py_ssize_t panel, int count, int height
 ) noexcept nogil:
     """A row of each matrix takes the `count` rows of a panel of it."""
-    cdef const lane *factors
-    cdef const lane *places
+    cdef const vector *factors
+    cdef const vector *places
     cdef Py_ssize_t start = panel * rank(height)
-    cdef lane old[VECTORS]
-    cdef lane *row
-    cdef lane entries, u
+    cdef vector old[VECTORS]
+    cdef vector *row
+    cdef vector entries, u
     cdef int m, t, v
     for m in range(beside):
         row = rows + m * height
-        factors = <const lane *> a[m].factors + start * height
-        places = <const lane *> a[m].places
+        factors = <const vector *> a[m].factors + start * height
+        places = <const vector *> a[m].places
         if height > 2:
             entries = permuted(row, height, places, start)
         for v in range(height):
@@ -109,57 +109,57 @@ cdef inline void take_panels(
 
 
 cdef inline void take(
-    lane *rows, const small *a, int beside, Py_ssize_t k, int height
+    vector *rows, const small *a, int beside, Py_ssize_t k, int height
 ) noexcept nogil:
     """A row of each matrix takes row k of it, whose panel is not closed."""
-    cdef const lane *factors
-    cdef const lane *places
-    cdef lane *row
-    cdef lane u
+    cdef const vector *factors
+    cdef const vector *places
+    cdef vector *row
+    cdef vector u
     cdef uint64_t others
     cdef int m, v
     for m in range(beside):
         row = rows + m * height
-        factors = <const lane *> a[m].factors + k * height
-        places = <const lane *> a[m].places
+        factors = <const vector *> a[m].factors + k * height
+        places = <const vector *> a[m].places
         others = ~(<uint64_t> 1 << place(places, k))
         u = spread(row, height, places, k)
         for v in range(height):
             row[v] = multiply_add(factors[v], u, only_bits(others, v, row[v]))
 
 
-cdef inline lane only_bits(uint64_t places, int v, lane a) noexcept nogil:
+cdef inline vector only_bits(uint64_t places, int v, vector a) noexcept nogil:
     """Vector v of a row with zeros but at some places."""
     return select_bits(places >> v * width(a), a, broadcast(0.0, a))
 
 
 cdef inline void become_factors(
-    const lane *rows, small *a, int first, int beside, Py_ssize_t k, int height, const lane *column,
-    const lane *reciprocals
+    const vector *rows, small *a, int first, int beside, Py_ssize_t k, int height,
+    const vector *column, const vector *reciprocals
 ) noexcept nogil:
     cdef Py_ssize_t W = width(rows[0])
-    cdef lane reciprocal
-    cdef lane *factors
+    cdef vector reciprocal
+    cdef vector *factors
     cdef uint64_t bit
     cdef int m, v
     for m in range(beside):
-        factors = <lane *> a[m].factors + k * height
+        factors = <vector *> a[m].factors + k * height
         reciprocal = broadcast(element(reciprocals, m), rows[0])
         bit = <uint64_t> 1 << place(column, first + m)
         if height > 1:
             a[m].odd ^= ones(a[m].free & (bit - 1)) & 1
         a[m].free ^= bit
-        set_place(<lane *> a[m].places, k, place(column, first + m))
+        set_place(<vector *> a[m].places, k, place(column, first + m))
         for v in range(height):
             factors[v] = select_bits(bit >> v * W, -reciprocal, rows[m * height + v] * reciprocal)
 
 
 cdef inline void close_panels(
-    lane like, small *a, int beside, Py_ssize_t start, Py_ssize_t count, int height
+    vector like, small *a, int beside, Py_ssize_t start, Py_ssize_t count, int height
 ) noexcept nogil:
     """Rows start, start + 1, ... take those after them."""
-    cdef lane rows[BESIDE * VECTORS]
-    cdef const lane *places
+    cdef vector rows[BESIDE * VECTORS]
+    cdef const vector *places
     cdef Py_ssize_t k, i
     cdef uint64_t columns
     cdef int m, v
@@ -169,9 +169,9 @@ cdef inline void close_panels(
             take(rows, a, beside, i, height)
         for m in range(beside):
             for v in range(height):
-                (<lane *> a[m].factors)[k * height + v] = rows[m * height + v]
+                (<vector *> a[m].factors)[k * height + v] = rows[m * height + v]
     for m in range(beside):
-        places = <const lane *> a[m].places
+        places = <const vector *> a[m].places
         columns = 0
         for k in range(start, start + count):
             columns |= <uint64_t> 1 << place(places, k)
@@ -179,24 +179,25 @@ cdef inline void close_panels(
 
 
 cdef inline void start_rows(
-    lane *rows, const small *a, int beside, Py_ssize_t k, int height
+    vector *rows, const small *a, int beside, Py_ssize_t k, int height
 ) noexcept nogil:
     cdef int m, v
     for m in range(beside):
         for v in range(height):
-            rows[m * height + v] = (<const lane *> a[m].factors)[k * height + v]
+            rows[m * height + v] = (<const vector *> a[m].factors)[k * height + v]
 
 
 # ---- up again: the inverse or the gradient -------------------------------------------------------
 
 cdef inline unsigned int complete(
-    lane like, small *a, int beside, Py_ssize_t n, int height, const ending *ends
+    vector like, small *a, int beside, Py_ssize_t n, int height, int apart,
+    const ending *ends
 ) noexcept nogil:
     """All rows; bits of the matrices that have entries which are not finite."""
-    cdef lane rows[BESIDE * VECTORS]
-    cdef lane last[BESIDE * VECTORS]
-    cdef lane poison[BESIDE]
-    cdef lane zero = broadcast(0.0, like)
+    cdef vector rows[BESIDE * VECTORS]
+    cdef vector last[BESIDE * VECTORS]
+    cdef vector poison[BESIDE]
+    cdef vector zero = broadcast(0.0, like)
     cdef Py_ssize_t size = rank(height), panels = (n - 1) // size, k, i
     cdef unsigned int strange = 0
     cdef int m
@@ -210,7 +211,7 @@ cdef inline unsigned int complete(
         if k // size < panels:
             take_panels(rows, a, beside, panels, (n - 1) % size, height)
         for m in range(beside):
-            poison[m] = finish_row(rows + m * height, a + m, k, n, height, ends + m,
+            poison[m] = finish_row(rows + m * height, a + m, k, n, height, apart, ends + m,
                                    last + m * height, poison[m])
     for m in range(beside):
         if mask_bits(complement(equal(poison[m], zero))):
@@ -219,29 +220,29 @@ cdef inline unsigned int complete(
 
 
 cdef inline void end_row(
-    const small *a, Py_ssize_t n, int height, const ending *end, lane *last
+    const small *a, Py_ssize_t n, int height, const ending *end, vector *last
 ) noexcept nogil:
     """The last row's factors."""
-    cdef const lane *row = <const lane *> a.factors + (n - 1) * height
-    cdef lane border = broadcast(end.border, row[0])
-    cdef const lane *places = <const lane *> a.places
+    cdef const vector *row = <const vector *> a.factors + (n - 1) * height
+    cdef vector border = broadcast(end.border, row[0])
+    cdef const vector *places = <const vector *> a.places
     cdef uint64_t bit = <uint64_t> 1 << place(places, n - 1)
     cdef int v
     for v in range(height):
         last[v] = select_bits(bit >> v * width(border), border, row[v] * -border)
 
 
-cdef inline lane finish_row(
-    const lane *row, const small *a, Py_ssize_t k, Py_ssize_t n, int height, const ending *end,
-    const lane *last, lane poison
+cdef inline vector finish_row(
+    const vector *row, const small *a, Py_ssize_t k, Py_ssize_t n, int height, int apart,
+    const ending *end, const vector *last, vector poison
 ) noexcept nogil:
     """Row k takes the last pivot and is scaled; `poison` plus zero, or NaN if it is not finite."""
-    cdef lane zero = broadcast(0.0, poison), body = broadcast(end.body, zero)
-    cdef lane multiple = broadcast(end.multiple, zero), u
-    cdef const lane *places = <const lane *> a.places
+    cdef vector zero = broadcast(0.0, poison), body = broadcast(end.body, zero)
+    cdef vector multiple = broadcast(end.multiple, zero), u
+    cdef const vector *places = <const vector *> a.places
     cdef uint64_t others = ~(<uint64_t> 1 << place(places, n - 1))
-    cdef lane x[VECTORS]
-    cdef lane *result = <lane *> a.result + place(places, k) * height
+    cdef vector x[VECTORS]
+    cdef vector *result = <vector *> a.result + place(places, k) * height * apart
     cdef int v
     u = spread(row, height, places, n - 1)
     for v in range(height):

@@ -2,12 +2,15 @@
 registers.pxd begin with, reading a row of each and finding their pivots.
 
 Layout: a row lies along `vectors` vectors, 1 to 4, padded with zeros; the rows of `beside` matrices
-stand `step` vectors apart. Pivots and their columns are on lanes, one matrix a lane.
+stand `step` vectors apart. Pivots and their columns are on lanes, one matrix a lane, those of one
+row `apart` vectors from those of the next: 1, or 2 where rows are of half as many floats as a group
+has lanes.
 
-The pivot of a row is its entry of largest magnitude up to the last bits (2 in 10^14 in double, 1 in
-10^5 in single precision): these hold its column, so that both are found by one search. It runs for
+The pivot of a row is its entry of largest magnitude up to the last bits (7 in 10^15 in double, 8 in
+10^6 in single precision): these hold its column, so that both are found by one search. It runs for
 all matrices at once, by the stages of a transposition, each of which keeps the greater of its two
-results. NaN counts as the largest: a matrix that has one gets a pivot that is NaN.
+results. NaN counts as the largest: a matrix that has one gets a pivot that is NaN. In a row of
+zeros the pivot may be anywhere, a column that has had one or padding: such a matrix is done again.
 
 Cost: about 8 operations a matrix and pivot, where a search in each row by itself takes 25 whose
 latency (60 cycles) is not hidden: with it det took 1.6, 1.5 and 1.3 times the time at n = 8, 16 and
@@ -18,8 +21,13 @@ a row), reciprocals of each pivot by itself (a division takes as long for eight)
 from libc.stdint cimport uint64_t
 
 from lanes cimport (
-    broadcast, equal, lane, load, load_part, vd, vf, width, zero_where,
+    broadcast, equal, load, load_part, vd, vf, vh, width, zero_where,
 )
+
+ctypedef fused vector:
+    vd
+    vf
+    vh
 
 cdef enum:
     BESIDE = 8          # the most matrices side by side
@@ -38,12 +46,16 @@ cdef extern from "registers.h" nogil:
     T select_place[T](const T *places, Py_ssize_t k, int v, T a, T b) noexcept
     vd select_bits(uint64_t bits, vd a, vd b) noexcept
     vf select_bits(uint64_t bits, vf a, vf b) noexcept
+    vh select_bits(uint64_t bits, vh a, vh b) noexcept
     vd only_places(const uint64_t *set, int v, vd a) noexcept
     vf only_places(const uint64_t *set, int v, vf a) noexcept
+    vh only_places(const uint64_t *set, int v, vh a) noexcept
     vd larger(vd a, vd b) noexcept
     vf larger(vf a, vf b) noexcept
+    vh larger(vh a, vh b) noexcept
     void list_places(uint64_t bits, int vectors, vd *places) noexcept
     void list_places(uint64_t bits, int vectors, vf *places) noexcept
+    void list_places(uint64_t bits, int vectors, vh *places) noexcept
     T candidates[T](const T *row, int vectors, uint64_t among) noexcept
     T largest_places[T](T *found, int count) noexcept
     T at_places[T](const T *rows, int step, int vectors, int count, T places) noexcept
@@ -65,13 +77,13 @@ cdef struct small:
 
 
 cdef inline void read_rows(
-    const small *a, int beside, Py_ssize_t k, Py_ssize_t n, int vectors, lane *rows, lane *sizes
+    const small *a, int beside, Py_ssize_t k, Py_ssize_t n, int vectors, vector *rows, vector *sizes
 ) noexcept nogil:
     """Row k of each matrix; sizes[m] grows to the largest magnitudes."""
-    cdef lane zero = broadcast(0.0, rows[0])
+    cdef vector zero = broadcast(0.0, rows[0])
     cdef Py_ssize_t W = width(zero), bytes = sizeof(zero)
     cdef const char *source
-    cdef lane x
+    cdef vector x
     cdef int m, v
     for m in range(beside):
         source = a[m].rows + k * a[m].pitch
@@ -84,8 +96,8 @@ cdef inline void read_rows(
             sizes[m] = larger(x, sizes[m])
 
 
-cdef inline lane start_size(
-    const small *a, Py_ssize_t n, int vectors, lane like
+cdef inline vector start_size(
+    const small *a, Py_ssize_t n, int vectors, vector like
 ) noexcept nogil:
     """A vector of the matrix, for `sizes` to grow from: zeros would be written by an instruction
     that starts slowly (3 % of det at n = 8)."""
@@ -94,15 +106,15 @@ cdef inline lane start_size(
     return load_part(a.rows, n, broadcast(0.0, like))
 
 
-cdef inline lane find_pivots(
-    const lane *rows, const small *a, int first, int beside, int step, int vectors, bint jordan,
-    lane *pivots, lane *order
+cdef inline vector find_pivots(
+    const vector *rows, const small *a, int first, int beside, int step, int vectors, bint jordan,
+    int apart, vector *pivots, vector *order
 ) noexcept nogil:
-    """Lanes first, first + 1, ... of a pivot and its column, if `first` is 0 all of them; returns
-    -1 / pivot in lanes 0, 1, ..."""
-    cdef lane found[BESIDE]
-    cdef lane zero = broadcast(0.0, rows[0]), places, pivot
-    cdef int m
+    """Lanes first, first + 1, ... of a pivot and its column, if `first` is 0 all of them: it comes
+    first. Returns -1 / pivot in lanes 0, 1, ..., zero where the pivot is."""
+    cdef vector found[BESIDE]
+    cdef vector zero = broadcast(0.0, rows[0]), places, pivot
+    cdef int m, p
     for m in range(beside):
         if jordan:
             found[m] = candidates(rows + m * step, vectors, a[m].free)
@@ -111,7 +123,8 @@ cdef inline lane find_pivots(
     places = largest_places(&found[0], beside)
     pivot = at_places(rows, step, vectors, beside, places)
     if first == 0:
-        pivots[0], order[0] = pivot, places
+        for p in range(apart):
+            pivots[p], order[p] = pivot, places
     else:
         store_first(pivots, first, beside, pivot)
         store_first(order, first, beside, places)

@@ -19,11 +19,15 @@ template <class V> static constexpr word<V> place_bits(V) { return 4 * traits<V>
 
 static inline int ones(uint64_t bits) { return __builtin_popcountll(bits); }
 
+/* Copied, since the compiler may assume that whole numbers are nowhere where vectors of scalars are. */
 template <class V> static inline int place(const V *places, ptrdiff_t k) {
-    return (int)((const matgrad::word<V> *)places)[k];
+    matgrad::word<V> value;
+    memcpy(&value, (const char *)places + k * (ptrdiff_t)sizeof(value), sizeof(value));
+    return (int)value;
 }
 template <class V> static inline void set_place(V *places, ptrdiff_t k, int value) {
-    ((matgrad::word<V> *)places)[k] = value;
+    matgrad::word<V> whole = value;
+    memcpy((char *)places + k * (ptrdiff_t)sizeof(whole), &whole, sizeof(whole));
 }
 
 /* ---- by instruction set -------------------------------------------------------------------------- */
@@ -32,11 +36,13 @@ namespace matgrad {
 /* Places k, k + 1, ... of an array, or place k in all lanes. */
 template <class V> static inline bits<V> some_places(const V *places, ptrdiff_t k) {
     bits<V> out;
-    memcpy(&out, (const word<V> *)places + k, sizeof(out));
+    memcpy(&out, (const char *)places + k * (ptrdiff_t)sizeof(word<V>), sizeof(out));
     return out;
 }
 template <class V> static inline bits<V> same_place(const V *places, ptrdiff_t k) {
-    return bits<V>{} + ((const word<V> *)places)[k];
+    word<V> one;
+    memcpy(&one, (const char *)places + k * (ptrdiff_t)sizeof(one), sizeof(one));
+    return bits<V>{} + one;
 }
 /* Scalar at[l] of a row, in lane l. */
 template <class V> static inline V permute_row(const V *row, int, bits<V> at) {
@@ -46,7 +52,9 @@ template <class V> static inline V permute_row(const V *row, int, bits<V> at) {
 }
 template <class V> static inline V lanes_where(bits<V> mask, V a, V b) { return mask ? a : b; }
 /* Of two vectors of whole numbers. */
-template <class V> static inline V greater_word(V a, V b) { return lanes_where((bits<V>)a > (bits<V>)b, a, b); }
+template <class V> static inline V greater_word(V a, V b) {
+    return lanes_where((bits<V>)a > (bits<V>)b, a, b);
+}
 } // namespace matgrad
 
 /* b, but a in the lanes whose bits are set. */
@@ -64,8 +72,10 @@ template <class V> static inline V with_places(uint64_t bits, V a, matgrad::bits
     return select_bits(bits, (V)(size | places), V{});
 }
 /* The larger of two magnitudes. */
-template <class V> static inline V larger(V a, V b) { return maximum(absolute(a), absolute(b)); }
-/* The places whose bits are set, in order; some of what comes after them is written, too. */
+template <class V> static inline V larger(V a, V b) {
+    return absolute(a) > absolute(b) ? absolute(a) : absolute(b);
+}
+/* The places whose bits are set, in order; what comes after them, up to a vector, may be written, too. */
 template <class V> static inline void list_places(uint64_t bits, int vectors, V *places) {
     for (int i = 0, k = 0; i < vectors * matgrad::traits<V>::width; i++)
         if (bits >> i & 1) set_place(places, k++, i);
@@ -102,7 +112,9 @@ template <class V> static inline V permute_by_twos(const V *row, int vectors, bi
     if (vectors <= 2) return low;
     return upper(at, low, vectors == 3 ? permute(row[2], at) : permute(row[2], row[3], at));
 }
-template <> inline vd permute_row(const vd *row, int vectors, words at) { return permute_by_twos(row, vectors, at); }
+template <> inline vd permute_row(const vd *row, int vectors, words at) {
+    return permute_by_twos(row, vectors, at);
+}
 template <> inline vf permute_row(const vf *row, int vectors, half_words at) {
     return permute_by_twos(row, vectors, at);
 }
@@ -131,7 +143,9 @@ static inline vd only_places(const uint64_t *set, int v, vd a) {
     return (vd)_mm512_maskz_mov_pd(((const __mmask8 *)set)[v], (__m512d)a);
 }
 static inline vf only_places(const uint64_t *set, int v, vf a) {
-    return (vf)_mm512_maskz_mov_ps(((const __mmask16 *)set)[v], (__m512)a);
+    __mmask16 part;
+    memcpy(&part, (const char *)set + v * sizeof(part), sizeof(part));
+    return (vf)_mm512_maskz_mov_ps(part, (__m512)a);
 }
 /* 0xea: (a and b) or c. */
 static inline vd with_places(uint64_t bits, vd a, matgrad::words places) {
@@ -163,6 +177,30 @@ static inline void list_places(uint64_t bits, int vectors, vf *places) {
         to += __builtin_popcount((__mmask16)bits);
     }
 }
+
+/* The same for half as many floats, whose rows take one vector. */
+namespace matgrad {
+typedef bits<vh> few_words;
+template <> inline vh permute_row(const vh *row, int, few_words at) {
+    return (vh)_mm256_permutexvar_ps((__m256i)at, (__m256)row[0]);
+}
+template <> inline vh greater_word(vh a, vh b) { return (vh)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+template <> inline void store_bytes(char *to, int count, vh value) {
+    store_low(to, count, _mm512_castsi256_si512((__m256i)value));
+}
+} // namespace matgrad
+
+static inline vh select_bits(uint64_t bits, vh a, vh b) {
+    return (vh)_mm256_mask_mov_ps((__m256)b, (__mmask8)bits, (__m256)a);
+}
+static inline vh only_places(const uint64_t *set, int, vh a) {
+    return (vh)_mm256_maskz_mov_ps(*(const __mmask8 *)set, (__m256)a);
+}
+static inline vh with_places(uint64_t bits, vh a, matgrad::few_words places) {
+    const __m256i size = _mm256_set1_epi32(INT32_MAX ^ matgrad::place_bits(a));
+    return (vh)_mm256_maskz_ternarylogic_epi32((__mmask8)bits, (__m256i)a, size, (__m256i)places, 0xea);
+}
+static inline vh larger(vh a, vh b) { return (vh)_mm256_range_ps((__m256)a, (__m256)b, 0xb); }
 #endif
 
 /* ---- by places ----------------------------------------------------------------------------------- */

@@ -6,22 +6,27 @@ is its largest entry in a column that has had none (register_pivots.pxd).
 
 That is what elimination.pxd does to the transposed matrix: partial pivoting by columns, so that
 matrices in C order are read, and inverses written, as they lie in memory. Other pivots and another
-order of operations find zeros in other matrices where arithmetic happens to be exact; so a matrix
-with a pivot near rounding is not decided here (`uncertain`), but by rows.pxd.
+order of operations (panels round otherwise than Gauss) find zeros in other matrices where
+arithmetic happens to be exact; so a matrix with a pivot that may be rounding is not decided here
+(`uncertain`), but by rows.pxd.
 
 Against one matrix a lane, where every entry of a pivot's row has to be gathered and n^2 vectors
-leave L1, det takes 0.55, 0.6 and 0.7 of the time at n = 8, 16 and 32, inv 0.7, 0.65 and 0.65, in
-single precision 0.67, 0.64 and 0.6 at n = 16, 32 and 64, inv 0.7, 0.6 and 0.6 (Zen 4, which does
-half a vector at a time). Rejected: all rows in registers and no factors in memory (det 1.2 times at
-n = 16), pivots in columns of registers, which transposes what it reads (det 1.2 times, inv 1.1
-times at n = 8), six or eight vectors a row (det 1.4 times, inv 1.1 at n = 64).
+leave L1, det takes 0.55, 0.6 and 0.7 of the time at n = 8, 16 and 32, inv 0.7, 0.65 and 0.65; in
+single precision 0.6, 0.67, 0.64 and 0.6 at n = 8, 16, 32 and 64, inv 0.67, 0.7, 0.6 and 0.6 (Zen 4,
+which does half a vector at a time). Up to 8 floats have half a vector; whole ones, or floats that
+are computed with as doubles, take 1.4 times the time of det at n = 8. Rejected: all rows in
+registers and no factors in memory (det 1.2 times at n = 16), pivots in columns of registers, which
+transposes what it reads (det 1.2 times, inv 1.1 times at n = 8), six or eight vectors a row (det
+1.4 times, inv 1.1 at n = 64).
 """
 
-from lanes cimport broadcast, lane, load_transposed, set_element, store, store_part, vd, vf, width
+from lanes cimport (
+    FEW_FLOATS, broadcast, lane, load_transposed, set_element, store, store_part, vd, vf, vh, width,
+)
 from pack cimport MOST_LANES, item_size, put, read_matrix
 from register_gauss cimport gauss, level_signs
 from register_jordan cimport complete, ending, jordan
-from register_pivots cimport small
+from register_pivots cimport small, vector
 
 
 cdef extern from "registers.h" nogil:
@@ -107,73 +112,81 @@ cdef inline void eliminate_by_size(
     lane *most
 ) noexcept nogil:
     cdef Py_ssize_t W = width(most[0])
+    if lane is vf:
+        if n <= W // 2:
+            eliminate_by_kind(a, first, beside, n, 1, inverse, 2, <vh *> pivots, <vh *> order,
+                              <vh *> most)
+            return
     if n <= W:
-        eliminate_by_height(a, first, beside, n, 1, inverse, pivots, order, most)
+        eliminate_by_kind(a, first, beside, n, 1, inverse, 1, pivots, order, most)
     elif n <= 2 * W:
-        eliminate_by_height(a, first, beside, n, 2, inverse, pivots, order, most)
+        eliminate_by_kind(a, first, beside, n, 2, inverse, 1, pivots, order, most)
     elif n <= 3 * W:
-        eliminate_by_height(a, first, beside, n, 3, inverse, pivots, order, most)
+        eliminate_by_kind(a, first, beside, n, 3, inverse, 1, pivots, order, most)
     else:
-        eliminate_by_height(a, first, beside, n, 4, inverse, pivots, order, most)
+        eliminate_by_kind(a, first, beside, n, 4, inverse, 1, pivots, order, most)
 
 
-cdef inline void eliminate_by_height(
-    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, lane *pivots,
-    lane *order, lane *most
+cdef inline void eliminate_by_kind(
+    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, int apart,
+    vector *pivots, vector *order, vector *most
 ) noexcept nogil:
     if inverse:
-        eliminate_by_count(a, first, beside, n, height, True, pivots, order, most)
+        eliminate_by_count(a, first, beside, n, height, True, apart, pivots, order, most)
     else:
-        eliminate_by_count(a, first, beside, n, height, False, pivots, order, most)
+        eliminate_by_count(a, first, beside, n, height, False, apart, pivots, order, most)
 
 
 cdef inline void eliminate_by_count(
-    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, lane *pivots,
-    lane *order, lane *most
+    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, int apart,
+    vector *pivots, vector *order, vector *most
 ) noexcept nogil:
     if beside == 1:
-        eliminate(a, first, 1, n, height, inverse, pivots, order, most)
+        eliminate(a, first, 1, n, height, inverse, apart, pivots, order, most)
     elif beside == 2 or inverse and height == 4:
-        eliminate(a, first, 2, n, height, inverse, pivots, order, most)
+        eliminate(a, first, 2, n, height, inverse, apart, pivots, order, most)
     elif beside == 4 or height > 1:
-        eliminate(a, first, 4, n, height, inverse, pivots, order, most)
+        eliminate(a, first, 4, n, height, inverse, apart, pivots, order, most)
     else:
-        eliminate(a, first, 8, n, height, inverse, pivots, order, most)
+        eliminate(a, first, 8, n, height, inverse, apart, pivots, order, most)
 
 
 cdef inline void eliminate(
-    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, lane *pivots,
-    lane *order, lane *most
+    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, int apart,
+    vector *pivots, vector *order, vector *most
 ) noexcept nogil:
     if inverse:
-        jordan(a, first, beside, n, height, pivots, order, most)
+        jordan(a, first, beside, n, height, apart, pivots, order, most)
     else:
-        gauss(a, first, beside, n, height, pivots, order, most)
+        gauss(a, first, beside, n, height, apart, pivots, order, most)
 
 
 cdef inline unsigned int complete_by_size(
     lane like, small *a, int beside, Py_ssize_t n, const ending *ends
 ) noexcept nogil:
     cdef Py_ssize_t W = width(like)
+    if lane is vf:
+        if n <= W // 2:
+            return complete_by_count(FEW_FLOATS, a, beside, n, 1, 2, ends)
     if n <= W:
-        return complete_by_count(like, a, beside, n, 1, ends)
+        return complete_by_count(like, a, beside, n, 1, 1, ends)
     if n <= 2 * W:
-        return complete_by_count(like, a, beside, n, 2, ends)
+        return complete_by_count(like, a, beside, n, 2, 1, ends)
     if n <= 3 * W:
-        return complete_by_count(like, a, beside, n, 3, ends)
-    return complete_by_count(like, a, beside, n, 4, ends)
+        return complete_by_count(like, a, beside, n, 3, 1, ends)
+    return complete_by_count(like, a, beside, n, 4, 1, ends)
 
 
 cdef inline unsigned int complete_by_count(
-    lane like, small *a, int beside, Py_ssize_t n, int height, const ending *ends
+    vector like, small *a, int beside, Py_ssize_t n, int height, int apart, const ending *ends
 ) noexcept nogil:
     if beside == 1:
-        return complete(like, a, 1, n, height, ends)
+        return complete(like, a, 1, n, height, apart, ends)
     if beside == 2 or height == 4:
-        return complete(like, a, 2, n, height, ends)
+        return complete(like, a, 2, n, height, apart, ends)
     if beside == 4 or height > 1:
-        return complete(like, a, 4, n, height, ends)
-    return complete(like, a, 8, n, height, ends)
+        return complete(like, a, 4, n, height, apart, ends)
+    return complete(like, a, 8, n, height, apart, ends)
 
 
 # ---- rows in memory ------------------------------------------------------------------------------
@@ -194,28 +207,36 @@ cdef inline void write_rows(
     const lane *rows, Py_ssize_t n, char *matrix, Py_ssize_t row_stride, Py_ssize_t column_stride
 ) noexcept nogil:
     """Whole squares where columns are contiguous; there is room for the rows that n lacks."""
-    cdef Py_ssize_t W = width(rows[0]), height = (n + W - 1) // W, i, p, q, l
-    cdef Py_ssize_t bytes = sizeof(rows[0]), item = item_size(rows[0])
-    cdef const char *places[MOST_LANES]
-    cdef lane square[MOST_LANES]
+    cdef Py_ssize_t W = width(rows[0]), height = (n + W - 1) // W, i, p
+    cdef Py_ssize_t item = item_size(rows[0])
     if column_stride == item:
         for i in range(n):
             for p in range(height - 1):
-                store(matrix + i * row_stride + p * bytes, rows[i * height + p])
+                store(matrix + i * row_stride + p * W * item, rows[i * height + p])
             p = height - 1
-            store_part(matrix + i * row_stride + p * bytes, n - p * W, rows[i * height + p])
-        return
-    if row_stride != item:
+            store_part(matrix + i * row_stride + p * W * item, n - p * W, rows[i * height + p])
+    elif row_stride != item:
         for i in range(n):
             for p in range(height):
                 put(matrix + i * row_stride + p * W * column_stride, column_stride, n - p * W,
                     rows[i * height + p])
-        return
+    elif lane is vf and n <= W // 2:
+        write_squares(<const vh *> rows, n, 1, 2, matrix, column_stride)
+    else:
+        write_squares(rows, n, height, 1, matrix, column_stride)
+
+
+cdef inline void write_squares(
+    const vector *rows, Py_ssize_t n, Py_ssize_t height, int apart, char *matrix,
+    Py_ssize_t column_stride
+) noexcept nogil:
+    cdef Py_ssize_t W = width(rows[0]), bytes = sizeof(rows[0]), p, q, l
+    cdef const char *places[MOST_LANES]
+    cdef vector square[MOST_LANES]
     for q in range(height):
         for l in range(W):
-            places[l] = <const char *> (rows + (q * W + l) * height)
+            places[l] = <const char *> (rows + (q * W + l) * height * apart)
         for p in range(height):
             load_transposed(places, p * bytes, &square[0])
             for l in range(min(W, n - p * W)):
-                store_part(matrix + (p * W + l) * column_stride + q * W * item, n - q * W,
-                           square[l])
+                store_part(matrix + (p * W + l) * column_stride + q * bytes, n - q * W, square[l])

@@ -100,6 +100,17 @@ def of_small_determinant(rng: np.random.Generator, n: int, largest: int) -> Arra
     return X
 
 
+def singular_behind_a_tiny_pivot(rng: np.random.Generator, n: int, exponent: int) -> Array:
+    """Return a singular matrix whose pivot before the last is about 2^-exponent, all entries exact.
+
+    What rounding makes of the last pivot, which is zero, grows with the one before it."""
+    U = np.triu(rng.integers(-3, 4, (n, n)), 1) + np.diag(rng.choice([-4.0, -2, -1, 1, 2, 4], n))
+    L = np.tril(rng.choice([-0.5, 0.0, 0.5], (n, n)), -1) + np.eye(n)
+    U[n - 2, n - 2 :], U[n - 1, n - 1] = 1, 0
+    L[n - 1, n - 2] = 2.0**-exponent
+    return np.asarray(rng.permutation(L @ U))
+
+
 def with_zero_pivots(rng: np.random.Generator, n: int, positions: list[int]) -> Array:
     """Return a matrix in whose elimination the pivots at `positions` are exactly zero.
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from tests.linalg.judges import assert_same_bits
-from tests.linalg.samples import FACTORING, Array, arguments_of, numbers, results, with_zero_pivots
+from tests.linalg.samples import (
+    FACTORING,
+    Array,
+    arguments_of,
+    numbers,
+    results,
+    singular_behind_a_tiny_pivot,
+    with_zero_pivots,
+)
 
 SIZES = [1, 2, 3, 4, 5, 6, 9, 17]
 LARGE = [33, 97]
@@ -198,8 +206,32 @@ def test_kernels_agree_on_which_matrices_are_singular(
     kernels: ModuleType, rng: np.random.Generator, dtype: type[np.floating], n: int
 ) -> None:
     X = rng.integers(-1, 2, (2000, n, n)).astype(dtype)
+    assert (kernels.det(X) == 0).any()
+    assert_all_find_the_same_singular(kernels, X)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "exponents", "sizes"),
+    [
+        pytest.param(np.float64, (14, 20), (5, 8, 9, 16, 24, 32, 40), id="float64"),
+        pytest.param(np.float32, (10, 12), (5, 8, 9, 17, 33, 64), id="float32"),
+    ],
+)
+def test_kernels_agree_on_matrices_that_are_singular_behind_a_tiny_pivot(
+    kernels: ModuleType,
+    rng: np.random.Generator,
+    dtype: type[np.floating],
+    exponents: tuple[int, ...],
+    sizes: tuple[int, ...],
+) -> None:
+    for n in sizes:
+        for exponent in exponents:
+            X = np.array([singular_behind_a_tiny_pivot(rng, n, exponent) for _ in range(200)])
+            assert_all_find_the_same_singular(kernels, X.astype(dtype))
+
+
+def assert_all_find_the_same_singular(kernels: ModuleType, X: Array) -> None:
     singular = kernels.det(X) == 0
-    assert singular.any()
     with np.errstate(invalid="ignore"):
         inverse, (sign, logabsdet, gradient) = kernels.inv(X), kernels.slogdet_and_gradient(X)
     np.testing.assert_array_equal(kernels.det_and_gradient(X)[0] == 0, singular)

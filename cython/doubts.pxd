@@ -11,7 +11,8 @@ that is not makes a pivot that is not. A pivot that is exactly zero is believed 
 but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
 
 Groups in registers ask `uncertain`: what it marks goes to rows.pxd, whose pivots are then judged as
-above, so that all functions and sizes agree on which matrices are singular.
+above, so that functions agree on which matrices are singular, though not all of them find the same
+pivots. (Behind several pivots that are all near its limit a zero might still pass for one.)
 """
 
 from libc.math cimport INFINITY, NAN, fabs, isinf, isnan

@@ -11,8 +11,8 @@ that is not makes a pivot that is not. A pivot that is exactly zero is believed 
 but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
 
 Groups in registers ask `uncertain`: what it marks goes to rows.pxd, whose pivots are then judged as
-above, so that functions agree on which matrices are singular, though not all of them find the same
-pivots. (Behind several pivots that are all near its limit a zero might still pass for one.)
+above. Pivots are the same with and without a gradient, so that all functions agree on which
+matrices are singular.
 """
 
 from libc.math cimport INFINITY, NAN, fabs, isinf, isnan
@@ -47,17 +47,16 @@ cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept
 
 
 cdef inline lane uncertain(const lane *pivots, Py_ssize_t n, lane most) noexcept nogil:
-    """Where anything at all is out of the ordinary, or a matrix may be singular.
-
-    What is left of a zero grows with the pivots before it: behind one of q it is rounding times
-    most^2 / q. So no pivot is believed that is near the square root of rounding, below 2^-24 of
-    the largest entry (2^-11, where one is in 1 of 1000 random matrices)."""
+    """Where anything at all is out of the ordinary, or a matrix may be singular: a pivot below
+    2^-40 of the largest entry (2^-13) is not far from rounding. (2^-24 would also find what
+    rounding makes of a zero behind a tiny pivot, but send ill-conditioned batches to the rows:
+    covariances of 16 near points would take 6 times the time.)"""
     cdef bint double_precision = lane is vd
     cdef lane least = absolute(pivots[0]), enough
     cdef Py_ssize_t k
     for k in range(1, n):
         least = -maximum(-absolute(pivots[k]), -least)
-    enough = greater(least, most * broadcast(2.0 ** -24 if double_precision else 2.0 ** -11, most))
+    enough = greater(least, most * broadcast(2.0 ** -40 if double_precision else 2.0 ** -13, most))
     enough = both(enough, greater(most, broadcast(2.0 ** -800 if double_precision else 2.0 ** -80,
                                                   most)))
     enough = both(enough, greater(broadcast(2.0 ** 1000 if double_precision else 2.0 ** 120, most),

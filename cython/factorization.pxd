@@ -109,7 +109,7 @@ cdef inline int register_group(
     the last one. Other lanes repeat some of the first.
 
     Those that are uncertain are left to `factor_alone`, and those whose gradient is not finite, but
-    these keep their determinant."""
+    these keep their determinant, which is the same without a gradient."""
     cdef Py_ssize_t n = g.n
     cdef bint inverse = asked.gradient != GRADIENT_NONE
     cdef int beside = matrices_beside(n, g.count, inverse, memory[0]), few, w

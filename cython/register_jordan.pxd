@@ -8,16 +8,18 @@ before the last pivot; on the way up each takes the rows after its own, and the 
 does on lanes (elimination.pxd). Then lanes are permuted, too: row k of what is left belongs in row
 places[k], lane places[j] in column j.
 
-Rows that have been factors for a while are taken by fours, a panel: these have taken each other,
-so that what a row takes of them is its own four entries as they are, and the four columns begin
-anew at once. A row of three or four vectors is permuted once for all four, one of a single vector
-gains nothing and has panels of one.
+On the way up rows are taken by fours, a panel: these have taken each other, so that what a row
+takes of them is its own four entries as they are, and the four columns begin anew at once. A row of
+three or four vectors is permuted once for all four; one of a single vector has panels of one. On
+the way down panels would save another tenth from n = 24 on, but round otherwise than
+register_gauss.pxd: pivots are the same bits with and without a gradient, so that all functions
+agree on which matrices are singular.
 
-Cost: n^2 multiply-adds a vector, n^2/4 of what makes four columns anew, 20 operations a pivot.
-Against panels of one inv takes 0.93, 0.85 and 0.78 of the time at n = 16, 24 and 32. Rejected:
-panels of two (1.03, 1.07 and 1.13 times), of eight (1.1 times), the entries of a panel by way of
-memory (1.06 times at n = 32), and the lower triangle's inverse with rows that move together as in
-register_gauss.pxd, then back substitution (1.15 times at n = 8, 1.08 at 16).
+Cost: n^2 multiply-adds a vector, n^2/2 of what makes a column anew, 20 operations a pivot. Against
+panels of one the way up takes 0.76, 0.74 and 0.67 of the time at n = 16, 24 and 32. Rejected:
+panels of two (inv 1.03, 1.07 and 1.13 times), of eight (1.1 times), the entries of a panel by way
+of memory (1.06 times at n = 32), and the lower triangle's inverse with rows that move together as
+in register_gauss.pxd, then back substitution (1.15 times at n = 8, 1.08 at 16).
 """
 
 from libc.stdint cimport uint64_t
@@ -63,17 +65,15 @@ cdef inline void jordan(
         sizes[m] = start_size(a + m, n, height, most[0])
     for k in range(n):
         read_rows(a, beside, k, n, height, rows, sizes)
-        for i in range(k // size):
-            take_panels(rows, a, beside, i, size, height)
-        for i in range(k - k % size, k):
+        for i in range(k):
             take(rows, a, beside, i, height)
         reciprocals = find_pivots(rows, a, first, beside, height, height, True, apart,
                                   pivots + k * apart, order + k * apart)
         if k == n - 1:
             reciprocals = broadcast(1.0, reciprocals)
         become_factors(rows, a, first, beside, k, height, order + k * apart, &reciprocals)
-        if k % size == size - 1 and k < n - 1:
-            close_panels(most[0], a, beside, k - size + 1, size, height)
+    for i in range((n - 1) // size):
+        close_panels(most[0], a, beside, i * size, size, height)
     close_panels(most[0], a, beside, (n - 1) // size * size, (n - 1) % size, height)
     for m in range(beside):
         set_element(most, first + m, greatest(sizes[m]))
@@ -116,16 +116,14 @@ cdef inline void take(
     cdef const vector *places
     cdef vector *row
     cdef vector u
-    cdef uint64_t others
     cdef int m, v
     for m in range(beside):
         row = rows + m * height
         factors = <const vector *> a[m].factors + k * height
         places = <const vector *> a[m].places
-        others = ~(<uint64_t> 1 << place(places, k))
         u = spread(row, height, places, k)
         for v in range(height):
-            row[v] = multiply_add(factors[v], u, only_bits(others, v, row[v]))
+            row[v] = multiply_add(factors[v], u, only_places(a[m].others + k, v, row[v]))
 
 
 cdef inline vector only_bits(uint64_t places, int v, vector a) noexcept nogil:
@@ -149,6 +147,7 @@ cdef inline void become_factors(
         if height > 1:
             a[m].odd ^= ones(a[m].free & (bit - 1)) & 1
         a[m].free ^= bit
+        a[m].others[k] = ~bit
         set_place(<vector *> a[m].places, k, place(column, first + m))
         for v in range(height):
             factors[v] = select_bits(bit >> v * W, -reciprocal, rows[m * height + v] * reciprocal)

@@ -32,7 +32,7 @@ ctypedef fused vector:
 cdef enum:
     BESIDE = 8          # the most matrices side by side
     VECTORS = 4         # the most of a row
-    PANELS = 16         # the most panels of a matrix, see register_jordan.pxd
+    COLUMNS = 64        # the most of a matrix
     PLACES = 12         # vectors of places of a matrix
 
 
@@ -71,7 +71,7 @@ cdef struct small:
     char *factors               # n rows
     char *places                # columns (register_gauss.pxd, register_jordan.pxd), then anything
     uint64_t free               # the columns that have had no pivot
-    uint64_t others[PANELS]     # the columns that have no pivot of a panel
+    uint64_t others[COLUMNS]    # the columns that have not pivot k; in the end, none of panel k
     int odd                     # whether the permutation is, with Gauss-Jordan of longer rows
     char *result                # the inverse's rows; before, a copy of the matrix if one is needed
 

@@ -6,18 +6,18 @@ is its largest entry in a column that has had none (register_pivots.pxd).
 
 That is what elimination.pxd does to the transposed matrix: partial pivoting by columns, so that
 matrices in C order are read, and inverses written, as they lie in memory. Other pivots and another
-order of operations (panels round otherwise than Gauss) find zeros in other matrices where
-arithmetic happens to be exact; so a matrix with a pivot that may be rounding is not decided here
-(`uncertain`), but by rows.pxd.
+order of operations find zeros in other matrices where arithmetic happens to be exact; so a matrix
+with a pivot near rounding is not decided here (`uncertain`), but by rows.pxd.
 
 Against one matrix a lane, where every entry of a pivot's row has to be gathered and n^2 vectors
-leave L1, det takes 0.55, 0.6 and 0.7 of the time at n = 8, 16 and 32, inv 0.7, 0.65 and 0.65; in
-single precision 0.6, 0.67, 0.64 and 0.6 at n = 8, 16, 32 and 64, inv 0.67, 0.7, 0.6 and 0.6 (Zen 4,
-which does half a vector at a time). Up to 8 floats have half a vector; whole ones, or floats that
-are computed with as doubles, take 1.4 times the time of det at n = 8. Rejected: all rows in
-registers and no factors in memory (det 1.2 times at n = 16), pivots in columns of registers, which
-transposes what it reads (det 1.2 times, inv 1.1 times at n = 8), six or eight vectors a row (det
-1.4 times, inv 1.1 at n = 64).
+leave L1, det takes 0.55, 0.6 and 0.7 of the time at n = 8, 16 and 32, inv 0.7, 0.7 and 0.73; in
+single precision 0.6, 0.67, 0.64 and 0.6 at n = 8, 16, 32 and 64, inv 0.68, 0.7, 0.63 and 0.73
+(Zen 4, which does half a vector at a time). Up to 8 floats have half a vector; whole ones, or
+floats that are computed with as doubles, take 1.4 times the time of det at n = 8.
+
+Rejected: all rows in registers and no factors in memory (det 1.2 times at n = 16), pivots in
+columns of registers, which transposes what it reads (det 1.2 times, inv 1.1 times at n = 8), six or
+eight vectors a row (det 1.4 times, inv 1.1 at n = 64).
 """
 
 from lanes cimport (

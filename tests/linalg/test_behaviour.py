@@ -230,6 +230,15 @@ def test_kernels_agree_on_matrices_that_are_singular_behind_a_tiny_pivot(
             assert_all_find_the_same_singular(kernels, X.astype(dtype))
 
 
+@precisions
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 8, 9, 16, 17, 24, 32, 33, 48, 64, 100])
+def test_det_is_the_same_with_and_without_its_gradient(
+    kernels: ModuleType, rng: np.random.Generator, dtype: type[np.floating], n: int
+) -> None:
+    X = (rng.normal(size=(21, n, n)) / 8).astype(dtype)
+    assert_same_bits(kernels.det_and_gradient(X)[0], kernels.det(X))
+
+
 def assert_all_find_the_same_singular(kernels: ModuleType, X: Array) -> None:
     singular = kernels.det(X) == 0
     with np.errstate(invalid="ignore"):

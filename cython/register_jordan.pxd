@@ -16,17 +16,18 @@ register_gauss.pxd: pivots are the same bits with and without a gradient, so tha
 agree on which matrices are singular.
 
 Cost: n^2 multiply-adds a vector, n^2/2 of what makes a column anew, 20 operations a pivot. Against
-panels of one the way up takes 0.76, 0.74 and 0.67 of the time at n = 16, 24 and 32. Rejected:
-panels of two (inv 1.03, 1.07 and 1.13 times), of eight (1.1 times), the entries of a panel by way
-of memory (1.06 times at n = 32), and the lower triangle's inverse with rows that move together as
-in register_gauss.pxd, then back substitution (1.15 times at n = 8, 1.08 at 16).
+panels of one the way up takes 0.76, 0.74 and 0.67 of the time at n = 16, 24 and 32. Rejected
+(panels measured both ways): panels of two (inv 1.03, 1.07 and 1.13 times), of eight (1.1 times),
+the entries of a panel by way of memory (1.06 times at n = 32), and the lower triangle's inverse
+with rows that move together as in register_gauss.pxd, then back substitution (1.15 times at n = 8,
+1.08 at 16).
 """
 
 from libc.stdint cimport uint64_t
 
 from lanes cimport (
-    broadcast, complement, element, equal, greatest, load, mask_bits, multiply_add,
-    set_element, times_power_of_two, width,
+    broadcast, complement, element, equal, greatest, mask_bits, multiply_add, set_element,
+    times_power_of_two, width,
 )
 from register_pivots cimport (
     BESIDE, VECTORS, find_pivots, ones, only_places, permuted, place, read_rows, select_bits,

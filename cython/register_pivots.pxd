@@ -20,9 +20,7 @@ a row), reciprocals of each pivot by itself (a division takes as long for eight)
 
 from libc.stdint cimport uint64_t
 
-from lanes cimport (
-    broadcast, equal, load, load_part, vd, vf, vh, width, zero_where,
-)
+from lanes cimport broadcast, equal, load, load_part, vd, vf, vh, width, zero_where
 
 ctypedef fused vector:
     vd

@@ -17,13 +17,19 @@ template <class V> using word = typename std::conditional<traits<V>::precision =
 template <class V> static constexpr word<V> place_bits(V) { return 4 * traits<V>::width - 1; }
 } // namespace matgrad
 
+namespace matgrad {
+/* Copied, since the compiler may assume that whole numbers are nowhere where vectors of scalars are. */
+template <class V> static inline word<V> word_at(const V *places, ptrdiff_t k) {
+    word<V> value;
+    memcpy(&value, (const char *)places + k * (ptrdiff_t)sizeof(value), sizeof(value));
+    return value;
+}
+} // namespace matgrad
+
 static inline int ones(uint64_t bits) { return __builtin_popcountll(bits); }
 
-/* Copied, since the compiler may assume that whole numbers are nowhere where vectors of scalars are. */
 template <class V> static inline int place(const V *places, ptrdiff_t k) {
-    matgrad::word<V> value;
-    memcpy(&value, (const char *)places + k * (ptrdiff_t)sizeof(value), sizeof(value));
-    return (int)value;
+    return (int)matgrad::word_at(places, k);
 }
 template <class V> static inline void set_place(V *places, ptrdiff_t k, int value) {
     matgrad::word<V> whole = value;
@@ -40,9 +46,7 @@ template <class V> static inline bits<V> some_places(const V *places, ptrdiff_t 
     return out;
 }
 template <class V> static inline bits<V> same_place(const V *places, ptrdiff_t k) {
-    word<V> one;
-    memcpy(&one, (const char *)places + k * (ptrdiff_t)sizeof(one), sizeof(one));
-    return bits<V>{} + one;
+    return bits<V>{} + word_at(places, k);
 }
 /* Scalar at[l] of a row, in lane l. */
 template <class V> static inline V permute_row(const V *row, int, bits<V> at) {

@@ -15,6 +15,7 @@ from factorization cimport (
 )
 from lanes cimport DOUBLES, FLOATS, VD, lane, width
 from pack cimport real
+from panels cimport fits_panels
 from plain cimport FINE, GRADIENT_NONE, OVERFLOWED, factor, size, times_two_to_the
 from register_pivots cimport reach
 from registers cimport group_width
@@ -111,7 +112,7 @@ cdef inline void factor_large(
     lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
 ) noexcept nogil:
     """In registers where rows fit them; else on lanes where a group fits the cache and fills the
-    lanes; else one matrix at a time."""
+    lanes and panels do not serve; else one matrix at a time."""
     cdef Py_ssize_t n = dimensions[1], vectors = rows_needed(n, like)
     cdef int status = FINE, part, W = width(like)
     cdef batch b
@@ -164,11 +165,13 @@ cdef inline bint fits_registers(Py_ssize_t n, lane like) noexcept nogil:
 
 
 cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexcept nogil:
-    """Whether a group of so many matrices is faster on lanes; both ways give the same bits.
+    """Whether a group of so many matrices is faster on lanes; rows give the same bits.
 
     One matrix alone is not: inv takes 0.9 of the time in rows at n = 8, 0.65 at n = 16, det 1.15
     times at n = 10 and 0.85 at n = 16. Two are up to n = 19 (Zen 5, AVX-512, where all these sizes
     are now for registers)."""
+    if fits_panels(n, like):
+        return False
     return n < LANES_BELOW and matrices > (1 if n < 20 else width(like) // 2)
 
 

@@ -10,8 +10,8 @@ at most 2^-1074 M, which is far below rounding in every row whose pivot is that 
 that is not makes a pivot that is not. A pivot that is exactly zero is believed only where no entry
 but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
 
-Groups in registers ask `uncertain`: what it marks goes to rows.pxd, whose pivots are then judged as
-above. Pivots are the same with and without a gradient, so that all functions agree on which
+Groups in registers ask `uncertain`: what it marks goes to panels.pxd, whose pivots are then judged
+as above. Pivots are the same with and without a gradient, so that all functions agree on which
 matrices are singular.
 """
 
@@ -49,8 +49,8 @@ cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept
 cdef inline lane uncertain(const lane *pivots, Py_ssize_t n, lane most) noexcept nogil:
     """Where anything at all is out of the ordinary, or a matrix may be singular: a pivot below
     2^-40 of the largest entry (2^-13) is not far from rounding. (2^-24 would also find what
-    rounding makes of a zero behind a tiny pivot, but send ill-conditioned batches to the rows:
-    covariances of 16 near points would take 6 times the time.)"""
+    rounding makes of a zero behind a tiny pivot, but send ill-conditioned batches to panels one by
+    one: covariances of 16 near points would take 3 times the time.)"""
     cdef bint double_precision = lane is vd
     cdef lane least = absolute(pivots[0]), enough
     cdef Py_ssize_t k

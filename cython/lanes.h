@@ -191,7 +191,18 @@ static inline unsigned mask_bits(vh m) {
     return set;
 }
 
+/* The same where a and b are equal: GCC would go by way of a vector. */
+template <class V> static inline unsigned equal_bits(V a, V b) { return mask_bits(equal(a, b)); }
+#if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
+static inline unsigned equal_bits(vd a, vd b) {
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_EQ_OQ);
+}
+static inline unsigned equal_bits(vf a, vf b) {
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ);
+}
+#endif
 static inline int first_bit(uint64_t bits) { return __builtin_ctzll(bits); }
+static inline int ones(uint64_t bits) { return __builtin_popcountll(bits); }
 /* A mask: lanes from l on. */
 template <class V> static inline V from_lane(ptrdiff_t l, V) {
     constexpr int W = matgrad::traits<V>::width;

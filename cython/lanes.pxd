@@ -41,6 +41,7 @@ cdef extern from "lanes.h" nogil:
     unsigned int mask_bits(vf m) noexcept
     unsigned int mask_bits(vh m) noexcept
     int first_bit(uint64_t bits) noexcept
+    int ones(uint64_t bits) noexcept
     T from_lane[T](Py_ssize_t l, T like) noexcept
 
     vd widened(vf a, int half) noexcept

@@ -26,11 +26,11 @@ with rows that move together as in register_gauss.pxd, then back substitution (1
 from libc.stdint cimport uint64_t
 
 from lanes cimport (
-    broadcast, complement, element, equal, greatest, mask_bits, multiply_add, set_element,
+    broadcast, complement, element, equal, greatest, mask_bits, multiply_add, ones, set_element,
     times_power_of_two, width,
 )
 from register_pivots cimport (
-    BESIDE, VECTORS, find_pivots, ones, only_places, permuted, place, read_rows, select_bits,
+    BESIDE, VECTORS, find_pivots, only_places, permuted, place, read_rows, select_bits,
     set_place, small, spread, spread_lane, start_size, vector,
 )
 

@@ -57,7 +57,6 @@ cdef extern from "registers.h" nogil:
     T candidates[T](const T *row, int vectors, uint64_t among) noexcept
     T largest_places[T](T *found, int count) noexcept
     T at_places[T](const T *rows, int step, int vectors, int count, T places) noexcept
-    int ones(uint64_t bits) noexcept
     T sign_of_places[T](const T *places, Py_ssize_t n) noexcept
     void store_first[T](T *to, Py_ssize_t first, int count, T value) noexcept
 

@@ -26,8 +26,6 @@ template <class V> static inline word<V> word_at(const V *places, ptrdiff_t k) {
 }
 } // namespace matgrad
 
-static inline int ones(uint64_t bits) { return __builtin_popcountll(bits); }
-
 template <class V> static inline int place(const V *places, ptrdiff_t k) {
     return (int)matgrad::word_at(places, k);
 }

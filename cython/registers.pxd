@@ -7,7 +7,7 @@ is its largest entry in a column that has had none (register_pivots.pxd).
 That is what elimination.pxd does to the transposed matrix: partial pivoting by columns, so that
 matrices in C order are read, and inverses written, as they lie in memory. Other pivots and another
 order of operations find zeros in other matrices where arithmetic happens to be exact; so a matrix
-with a pivot near rounding is not decided here (`uncertain`), but by rows.pxd.
+with a pivot near rounding is not decided here (`uncertain`), but by panels.pxd.
 
 Against one matrix a lane, where every entry of a pivot's row has to be gathered and n^2 vectors
 leave L1, det takes 0.55, 0.6 and 0.7 of the time at n = 8, 16 and 32, inv 0.7, 0.7 and 0.73; in

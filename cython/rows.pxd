@@ -16,7 +16,7 @@ longer to come from memory. Gauss-Jordan updates all rows, in order, and has the
 goes to the row that came first: every entry takes the same operations in the same order as on
 lanes, and so has the same bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n
 above about 90, where a group of lanes leaves the L2 cache, and for batches too small to fill the
-lanes.
+lanes; with AVX-512 from n = 512 on, where panels.pxd ends.
 
 Rejected: LAPACK through SciPy (an optional dependency, other bits than on lanes, and no adjugate),
 tiles of 6 x 2 (no gain) and of 8 x 2 (1.02 to 1.04 times the time), prefetching the next one (no

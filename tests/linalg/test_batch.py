@@ -31,7 +31,7 @@ def test_permuting_the_batch_permutes_the_result(
 
 
 @precisions
-@pytest.mark.parametrize("n", [*SIZES, 65, 97])
+@pytest.mark.parametrize("n", [*SIZES, 35, 36, 65, 68, 97])
 def test_the_size_of_the_batch_changes_no_bit(
     kernel: np.ufunc, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]
 ) -> None:
@@ -46,7 +46,7 @@ def test_the_size_of_the_batch_changes_no_bit(
 
 
 @precisions
-@pytest.mark.parametrize("n", [*SIZES, 64, 65, 96, 130])
+@pytest.mark.parametrize("n", [*SIZES, 35, 36, 64, 65, 68, 96, 130])
 def test_a_single_matrix_has_the_bits_that_it_has_in_a_batch(
     kernel: np.ufunc, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]
 ) -> None:

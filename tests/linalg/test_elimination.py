@@ -1,5 +1,6 @@
 """Elimination against exact fractions: n = 5 to 8 and a little beyond, whatever the condition."""
 
+from fractions import Fraction
 from functools import cache
 from types import ModuleType
 
@@ -78,6 +79,34 @@ def test_tiny_rows_before_a_large_last_one_keep_their_pivots(
     np.testing.assert_array_equal(kernels.det(batch), np.full(17, kernels.det(X)))
     np.testing.assert_array_equal(kernels.inv(batch)[16], kernels.inv(X))
     assert np.isfinite(kernels.inv(X)).all()
+
+
+def promised_det(X: Array, fused: bool) -> float:
+    """Return det X by the arithmetic that elimination.pxd promises: in exact fractions, rounded."""
+    rows = [[float(x) for x in row] for row in X]
+    det = 1.0
+    for k in range(len(rows)):
+        p = max(range(len(rows)), key=lambda i: abs(rows[i][k]))
+        pivot = rows.pop(p)
+        det = -det if p % 2 else det
+        det *= pivot[k]
+        for row in rows:
+            factor = Fraction(row[k] * (1 / pivot[k]))
+            for j in range(k + 1, len(row)):
+                product = factor * Fraction(pivot[j])
+                row[j] = float(Fraction(row[j]) - (product if fused else Fraction(float(product))))
+    return det
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["normal", "ties"])
+@pytest.mark.parametrize("n", [36, 45])
+def test_det_has_the_bits_of_the_promised_arithmetic(
+    kernels: ModuleType, rng: np.random.Generator, n: int, whole: bool
+) -> None:
+    X = rng.integers(-2, 3, size=(n, n)).astype(float) if whole else rng.normal(size=(n, n))
+    expected = promised_det(X, fused=kernels.instruction_set != "x86_64_v2")
+    assert kernels.det(X) == expected
+    np.testing.assert_array_equal(kernels.det(np.stack([X] * 9)), expected)
 
 
 @pytest.mark.parametrize("noise", [0, 1e-12])

@@ -221,7 +221,7 @@ cdef inline unsigned int complete_group(
 cdef inline Py_ssize_t rows_needed(Py_ssize_t n, lane like) noexcept nogil:
     """Lane vectors of memory that `row_elimination` works in."""
     if fits_panels(n, like):
-        return 2 * n * panel_pitch(n, like) + 2 * (n + MOST_LANES) + panels_workspace(n, like)
+        return 2 * n * panel_pitch(n, like) + n + 2 * (n + MOST_LANES) + panels_workspace(n, like)
     return n * row_pitch(n, like) + 2 * n + rows_workspace(n, like)
 
 
@@ -270,8 +270,9 @@ cdef inline int factor_by_panels(
     cdef lane *a = memory
     cdef lane *inverse = a + n * pitch
     cdef lane *pivots = inverse + n * pitch
-    cdef int *origin = <int *> (pivots + n)
-    cdef lane *work = pivots + 2 * n + 2 * MOST_LANES
+    cdef lane *reciprocals = pivots + n
+    cdef int *origin = <int *> (reciprocals + panel_pitch(n + MOST_LANES, memory[0]))
+    cdef lane *work = reciprocals + 2 * (n + MOST_LANES)
     cdef lane one = broadcast(1.0, memory[0]), most
     cdef const char *source = g.matrices[0]
     if n >= COPIED or g.column_stride != item_size(one):
@@ -279,13 +280,13 @@ cdef inline int factor_by_panels(
         source, step = <const char *> a, pitch * <Py_ssize_t> sizeof(one)
     most = most_of_rows(source, step, n, one)
     exponent[0], mantissa[0] = broadcast(0.0, one), broadcast(
-        eliminate_panels(source, step, a, n, pitch, asked.gradient != GRADIENT_NONE, pivots, origin,
-                         work), one)
+        eliminate_panels(source, step, a, n, pitch, asked.gradient != GRADIENT_NONE, pivots,
+                         reciprocals, origin, work), one)
     multiply_lanes(pivots, n - 1, mantissa, exponent)
     if asked.gradient == GRADIENT_OF_LOGDET:
-        invert_panels(a, n, pitch, pivots, origin, one, one / pivots[n - 1], inverse, work)
+        invert_panels(a, n, pitch, reciprocals, origin, one, one / pivots[n - 1], inverse, work)
     elif asked.gradient == GRADIENT_OF_DET:
-        invert_panels(a, n, pitch, pivots, origin, pivots[n - 1], one, inverse, work)
+        invert_panels(a, n, pitch, reciprocals, origin, pivots[n - 1], one, inverse, work)
     return complete_rows(inverse, n, pitch, pivots, most, origin, careful_memory, asked, g,
                          mantissa, exponent)
 

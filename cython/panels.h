@@ -5,87 +5,9 @@
 #ifndef MATGRAD_PANELS_H
 #define MATGRAD_PANELS_H
 
-#include "registers.h"
+#include "triangles.h"
 
 /* ---- rows -------------------------------------------------------------------------------------- */
-
-enum { TALL = 8 };
-
-namespace matgrad {
-
-/* Rows of factors begin at a + rows[r] * pitch; each factor is broadcast by the load itself. */
-template <class V> struct factors_of_rows {
-    const scalar<V> *row[TALL];
-    factors_of_rows(const V *a, ptrdiff_t pitch, const int *rows) {
-#pragma GCC unroll 8
-        for (int r = 0; r < TALL; r++) row[r] = (const scalar<V> *)(a + rows[r] * pitch);
-    }
-    V operator()(int r, ptrdiff_t k) const { return broadcast(row[r][k], V{}); }
-};
-
-/* t[r] of P vectors; k goes up or, with a step of -1, down to `last`, which is not taken. */
-template <int P, int STEP, class V>
-static inline void add_ranks(V (*t)[P], const factors_of_rows<V> &factor, const V *u, ptrdiff_t first,
-                             ptrdiff_t last) {
-    for (ptrdiff_t k = first; STEP > 0 ? k < last : k > last; k += STEP) {
-        V y[P];
-#pragma GCC unroll 2
-        for (int q = 0; q < P; q++) y[q] = u[k * P + q];
-#pragma GCC unroll 8
-        for (int r = 0; r < TALL; r++)
-#pragma GCC unroll 2
-            for (int q = 0; q < P; q++) t[r][q] = multiply_add(factor(r, k), y[q], t[r][q]);
-    }
-}
-
-/* Each row takes those before it, whose factors begin in column `first`. */
-template <int P, class V>
-static inline void substitute_forward(V (*t)[P], const factors_of_rows<V> &factor, ptrdiff_t first) {
-#pragma GCC unroll 8
-    for (int s = 0; s < TALL; s++)
-#pragma GCC unroll 8
-        for (int r = s + 1; r < TALL; r++)
-#pragma GCC unroll 2
-            for (int q = 0; q < P; q++) t[r][q] = multiply_add(factor(r, first + s), t[s][q], t[r][q]);
-}
-
-template <int P, class V>
-__attribute__((noinline)) static void solve_forward_by(const V *a, ptrdiff_t pitch, const int *rows,
-                                                       ptrdiff_t first, ptrdiff_t last, V *u) {
-    V t[TALL][P];
-#pragma GCC unroll 16
-    for (int i = 0; i < TALL * P; i++) t[i / P][i % P] = u[last * P + i];
-    const factors_of_rows<V> factor(a, pitch, rows);
-    add_ranks<P, 1>(t, factor, u, first, last);
-    substitute_forward(t, factor, last);
-#pragma GCC unroll 16
-    for (int i = 0; i < TALL * P; i++) u[last * P + i] = t[i / P][i % P];
-}
-
-template <int P, class V>
-__attribute__((noinline)) static void solve_backward_by(const V *a, ptrdiff_t pitch, const int *rows,
-                                                        const V *reciprocals, ptrdiff_t first,
-                                                        ptrdiff_t last, V *u) {
-    V t[TALL][P];
-#pragma GCC unroll 16
-    for (int i = 0; i < TALL * P; i++) t[i / P][i % P] = u[first * P + i];
-    const factors_of_rows<V> factor(a, pitch, rows);
-    add_ranks<P, -1>(t, factor, u, last - 1, first + TALL - 1);
-#pragma GCC unroll 8
-    for (int s = TALL - 1; s > 0; s--)
-        if (first + s < last)
-#pragma GCC unroll 8
-            for (int r = 0; r < s; r++)
-#pragma GCC unroll 2
-                for (int q = 0; q < P; q++) t[r][q] = multiply_add(factor(r, first + s), t[s][q], t[r][q]);
-#pragma GCC unroll 8
-    for (int r = 0; r < TALL; r++)
-        if (first + r < last)
-#pragma GCC unroll 2
-            for (int q = 0; q < P; q++) u[(first + r) * P + q] = t[r][q] * reciprocals[first + r];
-}
-
-} // namespace matgrad
 
 /* out[r] is row rows[r] of the panel, with `count` columns, after ranks u[0] to u[last - 1]; if these rows
  * are the next pivots, after each other, too. */
@@ -98,12 +20,36 @@ __attribute__((noinline)) static void take_ranks(const char *source, ptrdiff_t s
     for (int r = 0; r < TALL; r++)
         if (count == matgrad::traits<V>::width) memcpy(t[r], source + rows[r] * step, sizeof(V));
         else t[r][0] = load_part(source + rows[r] * step, count, V{});
-    const matgrad::factors_of_rows<V> factor(a, pitch, rows);
+    const matgrad::rows_anywhere<V> factor(a, pitch, rows);
     matgrad::add_ranks<1, 1>(t, factor, u, 0, last);
     if (pivots) matgrad::substitute_forward(t, factor, last);
 #pragma GCC unroll 8
     for (int r = 0; r < TALL; r++) out[r] = t[r][0];
 }
+
+namespace matgrad {
+template <int P, class V>
+__attribute__((noinline)) static void solve_forward_by(const V *a, ptrdiff_t pitch, const int *rows,
+                                                       ptrdiff_t first, ptrdiff_t last, V *u) {
+    V t[TALL][P];
+#pragma GCC unroll 16
+    for (int i = 0; i < TALL * P; i++) t[i / P][i % P] = u[last * P + i];
+    const rows_anywhere<V> factor(a, pitch, rows);
+    add_ranks<P, 1>(t, factor, u, first, last);
+    substitute_forward(t, factor, last);
+#pragma GCC unroll 16
+    for (int i = 0; i < TALL * P; i++) u[last * P + i] = t[i / P][i % P];
+}
+template <int P, class V>
+__attribute__((noinline)) static void solve_backward_by(const V *a, ptrdiff_t pitch, const int *rows,
+                                                        const scalar<V> *reciprocals, int lane,
+                                                        ptrdiff_t first, ptrdiff_t last, V *u) {
+    V t[TALL][P];
+#pragma GCC unroll 16
+    for (int i = 0; i < TALL * P; i++) t[i / P][i % P] = u[first * P + i];
+    substitute_backward(t, rows_anywhere<V>(a, pitch, rows), reciprocals, lane, first, last, u);
+}
+} // namespace matgrad
 
 /* Rows `last` and on of L^-1 in u, from unit rows, by the rows before them from `first` on: one panel, or
  * two side by side, which share loads and wait less for each other's sums. */
@@ -114,13 +60,13 @@ static inline void solve_forward(int panels, const V *a, ptrdiff_t pitch, const 
     else matgrad::solve_forward_by<1>(a, pitch, rows, first, last, u);
 }
 
-/* Eight rows of U^-1 u, from row `first` on, by those behind them, up to `last`; the nearest come last,
- * since they have just been computed. Columns of -U in the square of these rows are over its diagonal. */
+/* Rows `first` and on of -U^-1 u by those behind them, up to `last`; `lane` as above. */
 template <class V>
 static inline void solve_backward(int panels, const V *a, ptrdiff_t pitch, const int *rows,
-                                  const V *reciprocals, ptrdiff_t first, ptrdiff_t last, V *u) {
-    if (panels == 2) matgrad::solve_backward_by<2>(a, pitch, rows, reciprocals, first, last, u);
-    else matgrad::solve_backward_by<1>(a, pitch, rows, reciprocals, first, last, u);
+                                  const V *reciprocals, int lane, ptrdiff_t first, ptrdiff_t last, V *u) {
+    const auto *scalars = (const matgrad::scalar<V> *)reciprocals;
+    if (panels == 2) matgrad::solve_backward_by<2>(a, pitch, rows, scalars, lane, first, last, u);
+    else matgrad::solve_backward_by<1>(a, pitch, rows, scalars, lane, first, last, u);
 }
 
 /* ---- columns ----------------------------------------------------------------------------------- */

@@ -49,7 +49,7 @@ cdef extern from "panels.h" nogil:
         int panels, const T *a, Py_ssize_t pitch, const int *rows, Py_ssize_t first,
         Py_ssize_t last, T *u) noexcept
     void solve_backward[T](
-        int panels, const T *a, Py_ssize_t pitch, const int *rows, const T *reciprocals,
+        int panels, const T *a, Py_ssize_t pitch, const int *rows, const T *reciprocals, int lane,
         Py_ssize_t first, Py_ssize_t last, T *u) noexcept
     bint eliminate_columns[T](
         T *columns, Py_ssize_t height, Py_ssize_t count, uint64_t *free, int *chosen,
@@ -78,10 +78,11 @@ cdef inline Py_ssize_t panels_workspace(Py_ssize_t n, lane like) noexcept nogil:
 
 cdef inline double eliminate_panels(
     const char *source, Py_ssize_t step, lane *a, Py_ssize_t n, Py_ssize_t pitch, bint upper,
-    lane *pivots, int *origin, lane *work
+    lane *pivots, lane *reciprocals, int *origin, lane *work
 ) noexcept nogil:
     """Eliminate all columns of the matrix whose rows are `step` bytes apart, which may be those of
-    a: pivots[k] in every lane, the sign of the permutation; for an inverse the `upper` triangle.
+    a: pivots[k] in every lane, the sign of the permutation; for an inverse -1 / pivots, a scalar
+    each, and the `upper` triangle times these.
 
     `origin` has room for 2 (n + MOST_LANES), and is repeated up to a whole tile."""
     cdef Py_ssize_t W = width(a[0]), panel, first, left, count
@@ -101,9 +102,9 @@ cdef inline double eliminate_panels(
         take_columns(source, step, count, a, pitch, rows, left, first, above, updated, columns)
         set_bits(free, left)
         if upper:
-            keep_above(a + panel, pitch, origin, first, above)
+            keep_above(a + panel, pitch, origin, first, reciprocals, above)
         sign *= eliminate_panel(columns, left, count, a + panel, pitch, rows, upper, pivots + first,
-                                origin + first, free)
+                                reciprocals + panel, origin + first, free)
         keep_free(rows, left, free)
         repeat_last(origin, first + count)
         source += sizeof(a[0])
@@ -111,7 +112,7 @@ cdef inline double eliminate_panels(
 
 
 cdef inline void invert_panels(
-    lane *a, Py_ssize_t n, Py_ssize_t pitch, const lane *pivots, const int *origin, lane body,
+    lane *a, Py_ssize_t n, Py_ssize_t pitch, const lane *reciprocals, const int *origin, lane body,
     lane border, lane *inverse, lane *work
 ) noexcept nogil:
     """As `finish` on lanes, from the triangles: body * A - border * y u' with A and y of U^-1 L^-1
@@ -119,12 +120,8 @@ cdef inline void invert_panels(
     origin[j]. y stands in the last column, so panels are taken from there."""
     cdef Py_ssize_t W = width(a[0]), m = n - 1, stop = panel_count(n, body), panel, k
     cdef lane *u = work
-    cdef lane *reciprocals = u + 2 * (n + MOST_LANES)
-    cdef lane *y = reciprocals + n
+    cdef lane *y = u + 2 * (n + MOST_LANES)
     cdef int panels, q
-    for k in range(m):
-        reciprocals[k] = broadcast(1.0, body) / pivots[k]
-    scale_squares(a, n, pitch, origin, reciprocals)
     while stop > 0:
         panels = 2 if stop > 1 else 1
         panel = stop - panels
@@ -134,12 +131,12 @@ cdef inline void invert_panels(
         for k in range(m):
             for q in range(panels):
                 inverse[k * pitch + panel + q] = subtract_product(
-                    body * u[k * panels + q], y[k], u[m * panels + q])
+                    y[k] * u[m * panels + q], body, u[k * panels + q])
         for q in range(panels):
             inverse[m * pitch + panel + q] = border * u[m * panels + q]
         stop = panel
     for k in range(m):
-        set_element(inverse + k * pitch, m, -element(y + k, 0))
+        set_element(inverse + k * pitch, m, element(y + k, 0))
     for k in range(n if pitch > panel_count(n, body) else 0):
         inverse[k * pitch + pitch - 1] = broadcast(0.0, body)
 
@@ -186,10 +183,11 @@ cdef inline void take_columns(
 
 cdef inline double eliminate_panel(
     lane *columns, Py_ssize_t left, Py_ssize_t count, lane *a, Py_ssize_t pitch, const int *rows,
-    bint upper, lane *pivots, int *origin, uint64_t *free
+    bint upper, lane *pivots, lane *reciprocals, int *origin, uint64_t *free
 ) noexcept nogil:
     """Pivots, their rows and the factors of a panel, at a; the sign of its permutation."""
     cdef lane rest[MOST_LANES]
+    cdef lane reciprocal
     cdef int chosen[MOST_LANES]
     cdef Py_ssize_t height = panel_count(left, a[0]), c
     cdef bint odd = eliminate_columns(columns, height, count, free, &chosen[0], pivots,
@@ -198,7 +196,10 @@ cdef inline double eliminate_panel(
         origin[c] = rows[chosen[c]]
     write_factors(columns, height, a, pitch, rows)
     for c in range(count if upper else 0):
-        a[origin[c] * pitch] = select(from_lane(c + 1, rest[c]), -rest[c], a[origin[c] * pitch])
+        reciprocal = broadcast(-1.0, pivots[c]) / pivots[c]
+        set_element(reciprocals, c, element(&reciprocal, 0))
+        a[origin[c] * pitch] = select(from_lane(c + 1, reciprocal), rest[c] * reciprocal,
+                                      a[origin[c] * pitch])
     return -1.0 if odd else 1.0
 
 
@@ -217,11 +218,12 @@ cdef inline void write_factors(
 
 
 cdef inline void keep_above(
-    lane *a, Py_ssize_t pitch, const int *origin, Py_ssize_t first, const lane *above
+    lane *a, Py_ssize_t pitch, const int *origin, Py_ssize_t first, const lane *reciprocals,
+    const lane *above
 ) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(first):
-        a[origin[k] * pitch] = -above[k]
+        a[origin[k] * pitch] = above[k] * broadcast(element(reciprocals, k), above[k])
 
 
 cdef inline void set_bits(uint64_t *free, Py_ssize_t count) noexcept nogil:
@@ -244,32 +246,21 @@ cdef inline void keep_free(int *rows, Py_ssize_t left, const uint64_t *free) noe
 
 # ---- a panel of the inverse ----------------------------------------------------------------------
 
-cdef inline void scale_squares(
-    lane *a, Py_ssize_t n, Py_ssize_t pitch, const int *origin, const lane *reciprocals
-) noexcept nogil:
-    """Columns of U over their pivots, within eight rows: no product waits for a quotient."""
-    cdef Py_ssize_t r, s
-    for s in range(n - 1):
-        for r in range(s // TALL * TALL, s):
-            set_element(a + origin[r] * pitch, s,
-                        element(a + origin[r] * pitch, s) * element(reciprocals + s, 0))
-
-
 cdef inline void solve_panels(
     int panels, const lane *a, Py_ssize_t n, Py_ssize_t pitch, const int *origin,
     const lane *reciprocals, Py_ssize_t panel, lane *u
 ) noexcept nogil:
-    """U^-1 L^-1 but for the last row, which is that of L^-1, and for the last column, which is U^-1
-    times that of U: `panels` vectors of each row side by side."""
+    """-U^-1 L^-1 but for the last row, which is that of L^-1, and for the last column, which is
+    -U^-1 times that of U: `panels` vectors of each row side by side."""
     cdef Py_ssize_t W = width(u[0]), m = n - 1, tiles = (n + TALL - 1) // TALL, tile, k
     cdef Py_ssize_t first = panel * W, last = min(first + panels * W, n), top = first // TALL
+    cdef int lane_of_last = <int> (m % W) if last == n else -1
     for k in range(tiles * TALL * panels):
         u[k] = broadcast(0.0, u[0])
     for k in range(first, last):
         set_element(u + k * panels, k - first, 1.0)
     for tile in range(top, tiles):
         solve_forward(panels, a, pitch, origin + tile * TALL, top * TALL, tile * TALL, u)
-    for k in range(m if last == n else 0):
-        set_element(u + k * panels, m - first, -element(a + origin[k] * pitch, m))
     for tile in range(tiles - 1, -1, -1):
-        solve_backward(panels, a, pitch, origin + tile * TALL, reciprocals, tile * TALL, m, u)
+        solve_backward(panels, a, pitch, origin + tile * TALL, reciprocals, lane_of_last,
+                       tile * TALL, m, u)

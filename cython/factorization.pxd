@@ -109,7 +109,13 @@ cdef inline int elimination_group(
 cdef inline Py_ssize_t registers_needed(Py_ssize_t n, lane like) noexcept nogil:
     """Lane vectors of memory that `register_group` works in."""
     cdef Py_ssize_t W = width(like), height = (n + W - 1) // W
-    return rows_needed(n, like) + 2 * n + BESIDE * height * W * height + W * (n * height + PLACES)
+    return rows_needed(n, like) + 2 * n + BESIDE * height * W * height + W * matrix_room(n, like)
+
+
+cdef inline Py_ssize_t matrix_room(Py_ssize_t n, lane like) noexcept nogil:
+    """Lane vectors for the places, reciprocals and two triangles of a matrix."""
+    cdef Py_ssize_t W = width(like), height = (n + W - 1) // W
+    return PLACES + height + 2 * W * height * height
 
 
 cdef inline int register_group(
@@ -122,7 +128,7 @@ cdef inline int register_group(
     these keep their determinant, which is the same without a gradient."""
     cdef Py_ssize_t n = g.n
     cdef bint inverse = asked.gradient != GRADIENT_NONE
-    cdef int beside = matrices_beside(n, g.count, inverse, memory[0]), few, w
+    cdef int beside = matrices_beside(n, g.count, memory[0]), few, w
     cdef int fews = (g.count + beside - 1) // beside, status = FINE
     cdef lane *pivots = memory + rows_needed(n, memory[0])
     cdef lane *order = pivots + n
@@ -144,7 +150,8 @@ cdef inline int register_group(
     multiply_lanes(&last, 1, &det, &det_exponent)
     pull_in(&others, &exponent)
     for few in range(fews if inverse else 0):
-        left |= complete_group(a, few * beside, beside, asked, g, others, exponent, last, left)
+        left |= complete_group(a, few * beside, beside, asked, g, order, others, exponent, last,
+                               left)
     for w in range(g.count if left else 0):
         if left >> w & 1:
             status |= factor_alone(memory, careful_memory, asked, g, w, doubtful >> w & 1, &det,
@@ -175,23 +182,26 @@ cdef inline int factor_alone(
 cdef inline void lay_out(
     small *a, Py_ssize_t n, int beside, int fews, bint inverse, lane *memory
 ) noexcept nogil:
-    """Room for each matrix's rows, shared with those that are not beside it, its columns and its
-    factors, which Gauss needs only while it lasts."""
+    """Room for each matrix's rows, shared with those that are not beside it, and for its columns
+    and triangles, which Gauss needs only while it lasts."""
     cdef Py_ssize_t W = width(memory[0]), height = (n + W - 1) // W
-    cdef lane *places = memory + beside * height * W * height
-    cdef lane *factors = places + W * PLACES
+    cdef lane *own
     cdef int _few, m, w = 0
     for _few in range(fews):
         for m in range(beside):
+            own = memory + beside * height * W * height
+            own += (w if inverse else m) * matrix_room(n, memory[0])
             a[w].result = <char *> (memory + m * height * W * height)
-            a[w].places = <char *> (places + w * PLACES)
-            a[w].factors = <char *> (factors + (w if inverse else m) * n * height)
+            a[w].places = <char *> own
+            a[w].reciprocals = <char *> (own + PLACES)
+            a[w].factors = <char *> (own + PLACES + height)
+            a[w].lower = <char *> (own + PLACES + height + W * height * height)
             w += 1
 
 
 cdef inline unsigned int complete_group(
-    small *a, int first, int beside, const request *asked, group *g, lane others, lane exponent,
-    lane last, unsigned int left
+    small *a, int first, int beside, const request *asked, group *g, const lane *order,
+    lane others, lane exponent, lane last, unsigned int left
 ) noexcept nogil:
     """The inverses or gradients of some matrices, which are written when nothing of these is read
     any more: they may lie there. Bits of those that are not finite, and not written."""
@@ -203,7 +213,7 @@ cdef inline unsigned int complete_group(
         if of_det:
             ends[w] = ending(element(&last, first + w), 1.0, element(&others, first + w),
                              element(&exponent, first + w))
-    left |= complete_few(last, a + first, beside, g.n, ends) << first
+    left |= complete_few(last, a + first, first, beside, g.n, order, ends) << first
     for w in range(first, min(first + beside, g.count)):
         if left >> w & 1:
             continue

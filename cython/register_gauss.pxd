@@ -1,4 +1,4 @@
-"""Gaussian elimination of small matrices in registers: their pivots, nothing else is kept.
+"""Gaussian elimination of small matrices in registers: their pivots, and for an inverse triangles.
 
 Layout: register_pivots.pxd. Row after row takes all rows before it and becomes factors itself, row
 / -pivot. What a row takes of row k is that row's factors times its own entry in column order[k],
@@ -26,8 +26,8 @@ from register_pivots cimport (
 
 
 cdef inline void gauss(
-    small *a, int first, int beside, Py_ssize_t n, int height, int apart, vector *pivots,
-    vector *order, vector *most
+    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, int apart,
+    vector *pivots, vector *order, vector *most
 ) noexcept nogil:
     """Matrices a[0] to a[beside - 1], lanes first, first + 1, ...: pivots and their columns, the
     largest entry; all constants but n and `first`."""
@@ -35,13 +35,13 @@ cdef inline void gauss(
     cdef int m
     for m in range(beside):
         sizes[m] = start_size(a + m, n, height, most[0])
-    eliminate_level(a, first, beside, n, height, 0, apart, pivots, order, sizes)
+    eliminate_level(a, first, beside, n, height, 0, inverse, apart, pivots, order, sizes)
     if height > 1:
-        eliminate_level(a, first, beside, n, height, 1, apart, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 1, inverse, apart, pivots, order, sizes)
     if height > 2:
-        eliminate_level(a, first, beside, n, height, 2, apart, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 2, inverse, apart, pivots, order, sizes)
     if height > 3:
-        eliminate_level(a, first, beside, n, height, 3, apart, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 3, inverse, apart, pivots, order, sizes)
     for m in range(beside):
         set_element(most, first + m, greatest(sizes[m]))
 
@@ -56,7 +56,7 @@ cdef inline vector level_signs(const vector *order, Py_ssize_t n) noexcept nogil
 
 
 cdef inline void eliminate_level(
-    small *a, int first, int beside, Py_ssize_t n, int height, int level, int apart,
+    small *a, int first, int beside, Py_ssize_t n, int height, int level, bint inverse, int apart,
     vector *pivots, vector *order, vector *sizes
 ) noexcept nogil:
     """Pivots level W, level W + 1, ..., as many as a vector has lanes."""
@@ -67,24 +67,25 @@ cdef inline void eliminate_level(
     for k in range(start, stop):
         read_rows(a, beside, k, n, height, rows, sizes)
         if level > 0:
-            descend(rows, a, first, beside, height, 0, apart, order)
+            descend(rows, a, k, first, beside, height, 0, inverse, apart, order)
         if level > 1:
-            descend(rows, a, first, beside, height, 1, apart, order)
+            descend(rows, a, k, first, beside, height, 1, inverse, apart, order)
         if level > 2:
-            descend(rows, a, first, beside, height, 2, apart, order)
+            descend(rows, a, k, first, beside, height, 2, inverse, apart, order)
         for i in range(start, k):
-            take(rows, a, first, beside, height, vectors, i, apart, order)
+            take(rows, a, k, first, beside, height, vectors, i, inverse, apart, order)
         reciprocals = find_pivots(rows, a, first, beside, height, vectors, False, apart,
                                   pivots + k * apart, order + k * apart)
         if k < n - 1:
-            become_factors(rows, a, first, beside, height, vectors, k, apart, order, &reciprocals)
+            become_factors(rows, a, first, beside, height, vectors, k, inverse, apart, order,
+                           &reciprocals)
     if stop < n:
         list_free(a, first, beside, vectors, level, apart, order)
 
 
 cdef inline void descend(
-    vector *rows, const small *a, int first, int beside, int height, int level, int apart,
-    const vector *order
+    vector *rows, const small *a, Py_ssize_t row, int first, int beside, int height, int level,
+    bint inverse, int apart, const vector *order
 ) noexcept nogil:
     """A row of each matrix takes a level's pivots and loses their columns."""
     cdef Py_ssize_t W = width(rows[0]), k
@@ -92,7 +93,7 @@ cdef inline void descend(
     cdef const vector *places
     cdef vector left[VECTORS]
     for k in range(level * W, (level + 1) * W):
-        take(rows, a, first, beside, height, vectors, k, apart, order)
+        take(rows, a, row, first, beside, height, vectors, k, inverse, apart, order)
     for m in range(beside):
         places = <const vector *> a[m].places + level * VECTORS
         for v in range(vectors - 1):
@@ -102,10 +103,10 @@ cdef inline void descend(
 
 
 cdef inline void take(
-    vector *rows, const small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
-    int apart, const vector *order
+    vector *rows, const small *a, Py_ssize_t i, int first, int beside, int height, int vectors,
+    Py_ssize_t k, bint inverse, int apart, const vector *order
 ) noexcept nogil:
-    """A row of each matrix takes row k of it."""
+    """Row i of each matrix takes row k of it."""
     cdef const vector *factors
     cdef vector *row
     cdef vector u
@@ -116,11 +117,14 @@ cdef inline void take(
         u = spread(row, vectors, order + k * apart, first + m)
         for v in range(vectors):
             row[v] = multiply_add(factors[v], u, row[v])
+        if inverse:
+            set_element(<vector *> a[m].lower + i * height, k,
+                        element(&u, 0) * element(<const vector *> a[m].reciprocals, k))
 
 
 cdef inline void become_factors(
     const vector *rows, small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
-    int apart, const vector *order, const vector *reciprocals
+    bint inverse, int apart, const vector *order, const vector *reciprocals
 ) noexcept nogil:
     cdef vector minus_one = broadcast(-1.0, rows[0]), reciprocal
     cdef vector *factors
@@ -128,6 +132,8 @@ cdef inline void become_factors(
     for m in range(beside):
         factors = <vector *> a[m].factors + k * height
         reciprocal = broadcast(element(reciprocals, m), minus_one)
+        if inverse:
+            set_element(<vector *> a[m].reciprocals, k, element(reciprocals, m))
         for v in range(vectors):
             factors[v] = select_place(order + k * apart, first + m, v, minus_one,
                                       rows[m * height + v] * reciprocal)

@@ -9,18 +9,17 @@ does on lanes (elimination.pxd). Then lanes are permuted, too: row k of what is 
 places[k], lane places[j] in column j.
 
 On the way up rows are taken by fours, a panel: these have taken each other, so that what a row
-takes of them is its own four entries as they are, and the four columns begin anew at once. A row of
-three or four vectors is permuted once for all four; one of a single vector has panels of one. On
-the way down panels would save another tenth from n = 24 on, but round otherwise than
+takes of them is its own four entries as they are, and the four columns begin anew at once; one of
+a single vector has panels of one. On the way down panels would round otherwise than
 register_gauss.pxd: pivots are the same bits with and without a gradient, so that all functions
 agree on which matrices are singular.
 
-Cost: n^2 multiply-adds a vector, n^2/2 of what makes a column anew, 20 operations a pivot. Against
-panels of one the way up takes 0.76, 0.74 and 0.67 of the time at n = 16, 24 and 32. Rejected
-(panels measured both ways): panels of two (inv 1.03, 1.07 and 1.13 times), of eight (1.1 times),
-the entries of a panel by way of memory (1.06 times at n = 32), and the lower triangle's inverse
-with rows that move together as in register_gauss.pxd, then back substitution (1.15 times at n = 8,
-1.08 at 16).
+Cost: n^2 multiply-adds a vector, n^2/2 of what makes a column anew, 20 operations a pivot. Rows of
+one or two vectors; from three on register_inverse.pxd takes less time. Against panels of one the
+way up takes 0.76 of the time at n = 16. Rejected: panels of two (inv 1.03 times at n = 16), of
+eight (1.1 times), register_inverse.pxd (1.0 times at n = 8, 1.05 at 16, 1.35 at 5 and 9), and the
+lower triangle's inverse with rows that move together as in register_gauss.pxd, then back
+substitution (1.15 times at n = 8, 1.08 at 16).
 """
 
 from libc.stdint cimport uint64_t
@@ -31,7 +30,7 @@ from lanes cimport (
 )
 from register_pivots cimport (
     BESIDE, VECTORS, find_pivots, only_places, permuted, place, read_rows, select_bits,
-    set_place, small, spread, spread_lane, start_size, vector,
+    set_place, small, spread, start_size, vector,
 )
 
 cdef struct ending:
@@ -89,22 +88,17 @@ cdef inline void take_panels(
     cdef Py_ssize_t start = panel * rank(height)
     cdef vector old[VECTORS]
     cdef vector *row
-    cdef vector entries, u
+    cdef vector u
     cdef int m, t, v
     for m in range(beside):
         row = rows + m * height
         factors = <const vector *> a[m].factors + start * height
         places = <const vector *> a[m].places
-        if height > 2:
-            entries = permuted(row, height, places, start)
         for v in range(height):
             old[v] = row[v]
             row[v] = only_places(a[m].others + panel, v, row[v])
         for t in range(count):
-            if height > 2:
-                u = spread_lane(entries, t)
-            else:
-                u = spread(old, height, places, start + t)
+            u = spread(old, height, places, start + t)
             for v in range(height):
                 row[v] = multiply_add(factors[t * height + v], u, row[v])
 

@@ -66,6 +66,8 @@ cdef struct small:
     const char *rows
     Py_ssize_t pitch            # bytes from one to the next
     char *factors               # n rows
+    char *lower                 # n rows of the other triangle (register_inverse.pxd)
+    char *reciprocals           # -1 / pivots
     char *places                # columns (register_gauss.pxd, register_jordan.pxd), then anything
     uint64_t free               # the columns that have had no pivot
     uint64_t others[COLUMNS]    # the columns that have not pivot k; in the end, none of panel k

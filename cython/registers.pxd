@@ -25,8 +25,12 @@ from lanes cimport (
 )
 from pack cimport MOST_LANES, item_size, put, read_matrix
 from register_gauss cimport gauss, level_signs
+from register_inverse cimport invert
 from register_jordan cimport complete, ending, jordan
 from register_pivots cimport small, vector
+
+cdef enum:
+    JORDAN = 2      # vectors of the longest row whose inverse comes by Gauss-Jordan
 
 
 cdef extern from "registers.h" nogil:
@@ -48,18 +52,14 @@ cdef extern from "registers.h" nogil:
         vf like, small *a, int beside, Py_ssize_t n, const ending *ends) noexcept
 
 
-cdef inline int most_beside(Py_ssize_t n, bint inverse, lane like) noexcept nogil:
+cdef inline int most_beside(Py_ssize_t n, lane like) noexcept nogil:
     """How many matrices to take at once: more would leave registers, or L1."""
-    if n <= width(like):
-        return 8
-    return 2 if inverse and n > 3 * width(like) else 4
+    return 8 if n <= width(like) else 4
 
 
-cdef inline int matrices_beside(
-    Py_ssize_t n, Py_ssize_t count, bint inverse, lane like
-) noexcept nogil:
+cdef inline int matrices_beside(Py_ssize_t n, Py_ssize_t count, lane like) noexcept nogil:
     """How many of a group of `count`: a power of two."""
-    cdef int most = most_beside(n, inverse, like), beside = 1
+    cdef int most = most_beside(n, like), beside = 1
     while beside < min(most, count):
         beside *= 2
     return beside
@@ -67,7 +67,7 @@ cdef inline int matrices_beside(
 
 cdef inline int group_width(Py_ssize_t n, bint inverse, lane like) noexcept nogil:
     """Matrices of a group: if it is for an inverse, factors of a long row would leave L1."""
-    return most_beside(n, True, like) if inverse and n > 2 * width(like) else width(like)
+    return most_beside(n, like) if inverse and n > 2 * width(like) else width(like)
 
 
 cdef inline void eliminate_few(
@@ -82,10 +82,21 @@ cdef inline void eliminate_few(
         eliminate_floats(eliminate_by_size[vf], a, first, beside, n, inverse, pivots, order, most)
 
 
+cdef inline bint by_jordan(Py_ssize_t n, lane like) noexcept nogil:
+    return n <= JORDAN * width(like)
+
+
 cdef inline unsigned int complete_few(
-    lane like, small *a, int beside, Py_ssize_t n, const ending *ends
+    lane like, small *a, int first, int beside, Py_ssize_t n, const lane *order, const ending *ends
 ) noexcept nogil:
     """Their inverses or gradients; bits of those that are not finite."""
+    cdef unsigned int strange = 0
+    cdef int m
+    if not by_jordan(n, like):
+        for m in range(beside):
+            if not invert(a + m, first + m, n, order, ends + m):
+                strange |= 1 << m
+        return strange
     if lane is vd:
         return complete_doubles(complete_by_size[vd], like, a, beside, n, ends)
     else:
@@ -98,7 +109,7 @@ cdef inline lane signs(
     """The permutations' signs of a group."""
     cdef lane found = broadcast(1.0, order[0])
     cdef int w
-    if not inverse or n <= width(found):
+    if not inverse or n <= width(found) or not by_jordan(n, found):
         return level_signs(order, n)
     for w in range(count):
         set_element(&found, w, -1.0 if a[w].odd else 1.0)
@@ -143,7 +154,7 @@ cdef inline void eliminate_by_count(
 ) noexcept nogil:
     if beside == 1:
         eliminate(a, first, 1, n, height, inverse, apart, pivots, order, most)
-    elif beside == 2 or inverse and height == 4:
+    elif beside == 2:
         eliminate(a, first, 2, n, height, inverse, apart, pivots, order, most)
     elif beside == 4 or height > 1:
         eliminate(a, first, 4, n, height, inverse, apart, pivots, order, most)
@@ -155,10 +166,10 @@ cdef inline void eliminate(
     small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, int apart,
     vector *pivots, vector *order, vector *most
 ) noexcept nogil:
-    if inverse:
+    if inverse and height <= JORDAN:
         jordan(a, first, beside, n, height, apart, pivots, order, most)
     else:
-        gauss(a, first, beside, n, height, apart, pivots, order, most)
+        gauss(a, first, beside, n, height, inverse, apart, pivots, order, most)
 
 
 cdef inline unsigned int complete_by_size(
@@ -170,11 +181,7 @@ cdef inline unsigned int complete_by_size(
             return complete_by_count(FEW_FLOATS, a, beside, n, 1, 2, ends)
     if n <= W:
         return complete_by_count(like, a, beside, n, 1, 1, ends)
-    if n <= 2 * W:
-        return complete_by_count(like, a, beside, n, 2, 1, ends)
-    if n <= 3 * W:
-        return complete_by_count(like, a, beside, n, 3, 1, ends)
-    return complete_by_count(like, a, beside, n, 4, 1, ends)
+    return complete_by_count(like, a, beside, n, 2, 1, ends)
 
 
 cdef inline unsigned int complete_by_count(
@@ -182,7 +189,7 @@ cdef inline unsigned int complete_by_count(
 ) noexcept nogil:
     if beside == 1:
         return complete(like, a, 1, n, height, apart, ends)
-    if beside == 2 or height == 4:
+    if beside == 2:
         return complete(like, a, 2, n, height, apart, ends)
     if beside == 4 or height > 1:
         return complete(like, a, 4, n, height, apart, ends)

@@ -1,0 +1,52 @@
+"""Inverses and gradients of small matrices from the triangles that register_gauss.pxd leaves.
+
+With rows in order and columns as their pivots were found A is L F: entry (i, k) of the lower
+triangle L is what row i has taken of row k, the last of a row its pivot, and rows of F are the
+negated factors, one at their own pivots. The inverse is F^-1 L^-1: row k of it belongs in the
+column of pivot k, its own columns are in order. L is kept over its pivots, and F^-1 begins with -1
+/ pivots, so both are unit triangles; register_inverse.h substitutes two vectors of all rows at a
+time. The last pivot comes in last, as `finish` on lanes has it (elimination.pxd).
+
+Layout: register_pivots.pxd, rows of three or four vectors. Factors of a level are in its own
+columns, so each level has places for all pivots that come after.
+
+Cost: 2/3 n^3 multiply-adds with a scalar of memory, after n^3/3 of register_gauss.pxd, to which it
+adds a multiplication for each two rows. Against register_jordan.pxd inv takes 0.96, 0.83 and 0.82
+of the time at n = 20, 24 and 32, in single precision 0.98 and 0.83 at 48 and 64. Rejected: the
+right-hand sides of one vector at a time (1.1 times), a size that is no constant where rows are full
+(1.04 times at n = 32).
+"""
+
+from lanes cimport lane, width
+from register_jordan cimport ending
+from register_pivots cimport COLUMNS, VECTORS, place, small
+
+cdef extern from "register_inverse.h" nogil:
+    bint invert_triangles[T](
+        const T *lower, const T *factors, const T *reciprocals, const int *at, Py_ssize_t n,
+        double body, double border, double multiple, double exponent, T *result) noexcept
+
+
+cdef inline bint invert(
+    small *a, int w, Py_ssize_t n, const lane *order, const ending *end
+) noexcept nogil:
+    """All rows for the matrix on lane w; whether they are finite."""
+    cdef int at[VECTORS * COLUMNS]
+    list_columns(a, w, n, order, &at[0])
+    return invert_triangles(
+        <const lane *> a.lower, <const lane *> a.factors, <const lane *> a.reciprocals, &at[0], n,
+        end.body, end.border, end.multiple, end.exponent, <lane *> a.result)
+
+
+cdef inline void list_columns(
+    const small *a, int w, Py_ssize_t n, const lane *order, int *at
+) noexcept nogil:
+    """at[level COLUMNS + k]: the column of pivot k as rows of each level up to its own have it."""
+    cdef Py_ssize_t W = width(order[0]), k, level
+    cdef int column
+    for k in range(n):
+        column = place(order + k, w)
+        at[k // W * COLUMNS + k] = column
+        for level in range(k // W - 1, -1, -1):
+            column = place(<const lane *> a.places + level * VECTORS, column)
+            at[level * COLUMNS + k] = column

@@ -26,6 +26,7 @@ from panels cimport (
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, OVERFLOWED,
 )
+from register_gauss cimport room_for_triangles
 from register_jordan cimport ending
 from register_pivots cimport BESIDE, PLACES, small
 from registers cimport (
@@ -108,14 +109,9 @@ cdef inline int elimination_group(
 
 cdef inline Py_ssize_t registers_needed(Py_ssize_t n, lane like) noexcept nogil:
     """Lane vectors of memory that `register_group` works in."""
-    cdef Py_ssize_t W = width(like), height = (n + W - 1) // W
-    return rows_needed(n, like) + 2 * n + BESIDE * height * W * height + W * matrix_room(n, like)
-
-
-cdef inline Py_ssize_t matrix_room(Py_ssize_t n, lane like) noexcept nogil:
-    """Lane vectors for the places, reciprocals and two triangles of a matrix."""
-    cdef Py_ssize_t W = width(like), height = (n + W - 1) // W
-    return PLACES + height + 2 * W * height * height
+    cdef int W = width(like), height = <int> ((n + W - 1) // W)
+    return (rows_needed(n, like) + 2 * n + BESIDE * height * W * height
+            + W * (PLACES + room_for_triangles(height, like)))
 
 
 cdef inline int register_group(
@@ -182,20 +178,17 @@ cdef inline int factor_alone(
 cdef inline void lay_out(
     small *a, Py_ssize_t n, int beside, int fews, bint inverse, lane *memory
 ) noexcept nogil:
-    """Room for each matrix's rows, shared with those that are not beside it, and for its columns
-    and triangles, which Gauss needs only while it lasts."""
-    cdef Py_ssize_t W = width(memory[0]), height = (n + W - 1) // W
-    cdef lane *own
-    cdef int _few, m, w = 0
+    """Room for each matrix's rows, shared with those that are not beside it, its columns and its
+    factors, which Gauss needs only while it lasts."""
+    cdef int W = width(memory[0]), height = <int> ((n + W - 1) // W), _few, m, w = 0
+    cdef Py_ssize_t room = room_for_triangles(height, memory[0])
+    cdef lane *places = memory + beside * height * W * height
+    cdef lane *factors = places + W * PLACES
     for _few in range(fews):
         for m in range(beside):
-            own = memory + beside * height * W * height
-            own += (w if inverse else m) * matrix_room(n, memory[0])
             a[w].result = <char *> (memory + m * height * W * height)
-            a[w].places = <char *> own
-            a[w].reciprocals = <char *> (own + PLACES)
-            a[w].factors = <char *> (own + PLACES + height)
-            a[w].lower = <char *> (own + PLACES + height + W * height * height)
+            a[w].places = <char *> (places + w * PLACES)
+            a[w].factors = <char *> (factors + (w if inverse else m) * room)
             w += 1
 
 

@@ -46,6 +46,20 @@ cdef inline void gauss(
         set_element(most, first + m, greatest(sizes[m]))
 
 
+cdef inline Py_ssize_t room_for_triangles(int height, vector like) noexcept nogil:
+    """Vectors at the factors of a matrix: both triangles, and -1 / pivots."""
+    return 2 * width(like) * height * height + height
+
+
+cdef inline vector *lower_triangle(vector like, const small *a, int height) noexcept nogil:
+    """For an inverse entry (i, k) is what row i has taken of row k, over minus the pivot of k."""
+    return <vector *> a.factors + width(like) * height * height
+
+
+cdef inline vector *reciprocals_of(vector like, const small *a, int height) noexcept nogil:
+    return <vector *> a.factors + 2 * width(like) * height * height
+
+
 cdef inline vector level_signs(const vector *order, Py_ssize_t n) noexcept nogil:
     """The permutations' signs, one matrix a lane."""
     cdef Py_ssize_t W = width(order[0]), level
@@ -118,8 +132,8 @@ cdef inline void take(
         for v in range(vectors):
             row[v] = multiply_add(factors[v], u, row[v])
         if inverse:
-            set_element(<vector *> a[m].lower + i * height, k,
-                        element(&u, 0) * element(<const vector *> a[m].reciprocals, k))
+            set_element(lower_triangle(u, a + m, height) + i * height, k,
+                        element(&u, 0) * element(reciprocals_of(u, a + m, height), k))
 
 
 cdef inline void become_factors(
@@ -133,7 +147,7 @@ cdef inline void become_factors(
         factors = <vector *> a[m].factors + k * height
         reciprocal = broadcast(element(reciprocals, m), minus_one)
         if inverse:
-            set_element(<vector *> a[m].reciprocals, k, element(reciprocals, m))
+            set_element(reciprocals_of(reciprocal, a + m, height), k, element(reciprocals, m))
         for v in range(vectors):
             factors[v] = select_place(order + k * apart, first + m, v, minus_one,
                                       rows[m * height + v] * reciprocal)

@@ -18,6 +18,7 @@ right-hand sides of one vector at a time (1.1 times), a size that is no constant
 """
 
 from lanes cimport lane, width
+from register_gauss cimport lower_triangle, reciprocals_of
 from register_jordan cimport ending
 from register_pivots cimport COLUMNS, VECTORS, place, small
 
@@ -32,10 +33,12 @@ cdef inline bint invert(
 ) noexcept nogil:
     """All rows for the matrix on lane w; whether they are finite."""
     cdef int at[VECTORS * COLUMNS]
+    cdef int W = width(order[0]), height = <int> ((n + W - 1) // W)
     list_columns(a, w, n, order, &at[0])
     return invert_triangles(
-        <const lane *> a.lower, <const lane *> a.factors, <const lane *> a.reciprocals, &at[0], n,
-        end.body, end.border, end.multiple, end.exponent, <lane *> a.result)
+        lower_triangle(order[0], a, height), <const lane *> a.factors,
+        reciprocals_of(order[0], a, height), &at[0], n, end.body, end.border, end.multiple,
+        end.exponent, <lane *> a.result)
 
 
 cdef inline void list_columns(

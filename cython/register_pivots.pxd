@@ -65,9 +65,7 @@ cdef struct small:
     # A matrix: where its rows are, each along memory, and what becomes of it.
     const char *rows
     Py_ssize_t pitch            # bytes from one to the next
-    char *factors               # n rows
-    char *lower                 # n rows of the other triangle (register_inverse.pxd)
-    char *reciprocals           # -1 / pivots
+    char *factors               # n rows; behind them what else register_gauss.pxd keeps of them
     char *places                # columns (register_gauss.pxd, register_jordan.pxd), then anything
     uint64_t free               # the columns that have had no pivot
     uint64_t others[COLUMNS]    # the columns that have not pivot k; in the end, none of panel k

@@ -9,7 +9,7 @@ import pytest
 from tests.linalg.judges import adjugate_bound, assert_close, exact_det_and_adjugate
 from tests.linalg.samples import Array, of_rank, with_zero_pivots
 
-SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 13]
+SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 13, 21]
 
 
 @cache
@@ -26,7 +26,7 @@ def assert_adjugates(kernels: ModuleType, X: Array) -> None:
     assert_close(kernels.det_and_gradient(X)[1], exact.mT, adjugate_bound(X).mT)
 
 
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("n", [*SIZES, 29, 37])
 def test_adjugate_at_every_rank(kernels: ModuleType, rng: np.random.Generator, n: int) -> None:
     ranks = range(n + 1) if n <= 8 else range(n - 3, n + 1)
     assert_adjugates(kernels, np.array([of_rank(rng, n, r) for r in ranks for _ in range(3)]))

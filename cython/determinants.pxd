@@ -1,5 +1,5 @@
-"""Loops of the gufuncs that factor: groups in registers or on lanes, single matrices in rows,
-complex ones plainly."""
+"""Loops of the gufuncs that factor: groups in registers or on lanes, single matrices by panels or
+rows, complex ones plainly."""
 
 from libc.math cimport INFINITY, M_LN2, log
 from libc.stdint cimport int64_t

@@ -231,7 +231,8 @@ cdef inline Py_ssize_t rows_needed(Py_ssize_t n, lane like) noexcept nogil:
 cdef inline int row_elimination(
     lane *memory, double *careful_memory, const request *asked, group *g, int threads
 ) noexcept nogil:
-    """A group of one matrix, with the same bits as in `elimination_group`, on so many threads."""
+    """A group of one matrix; where lanes serve, too, with the same bits as in `elimination_group`.
+    Rows use so many threads."""
     cdef lane mantissa, exponent
     cdef int status = factor_rows(memory, careful_memory, asked, g, threads, &mantissa, &exponent)
     return status | write(asked, g, mantissa, exponent)
@@ -269,6 +270,7 @@ cdef inline int factor_by_panels(
     lane *memory, double *careful_memory, const request *asked, group *g, lane *mantissa,
     lane *exponent
 ) noexcept nogil:
+    """The same by panels, which read rows that are contiguous where they are."""
     cdef Py_ssize_t n = g.n, pitch = panel_pitch(n, memory[0]), step = g.row_stride
     cdef lane *a = memory
     cdef lane *inverse = a + n * pitch
@@ -298,7 +300,8 @@ cdef inline int complete_rows(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, const lane *pivots, lane most, int *origin,
     double *careful_memory, const request *asked, group *g, lane *mantissa, lane *exponent
 ) noexcept nogil:
-    """Judge what has been found, and write the inverse or gradient from a, if there is one."""
+    """Judge what has been found, and write the inverse or gradient, if there is one, from a: what
+    `finish_rows` or `invert_panels` has made."""
     cdef bint inverse = asked.gradient != GRADIENT_NONE
     cdef lane last = pivots[n - 1], apart, strange
     cdef unsigned int singular
@@ -326,15 +329,17 @@ cdef inline int complete_rows(
 cdef inline lane most_of_rows(
     const char *source, Py_ssize_t step, Py_ssize_t n, lane like
 ) noexcept nogil:
-    """The largest |entry| of rows in memory."""
+    """The largest |entry| of rows in memory; two maxima as below."""
     cdef lane zero = broadcast(0.0, like), most = zero, other = zero
-    cdef Py_ssize_t W = width(like), _row, v
+    cdef Py_ssize_t W = width(like), bytes = sizeof(like), _row, v
     for _row in range(n):
-        for v in range(n // W):
-            most = maximum(absolute(load(source + v * <Py_ssize_t> sizeof(like), like)), most)
+        for v in range(0, n // W - 1, 2):
+            most = maximum(absolute(load(source + v * bytes, like)), most)
+            other = maximum(absolute(load(source + (v + 1) * bytes, like)), other)
+        if n // W % 2:
+            most = maximum(absolute(load(source + (n // W - 1) * bytes, like)), most)
         if n % W:
-            other = maximum(absolute(load_part(source + n // W * <Py_ssize_t> sizeof(like), n % W,
-                                               zero)), other)
+            other = maximum(absolute(load_part(source + n // W * bytes, n % W, zero)), other)
         source += step
     return maximum(most, other)
 

@@ -73,8 +73,8 @@ static inline void solve_backward(int panels, const V *a, ptrdiff_t pitch, const
 
 namespace matgrad {
 
-/* The first row of those that are `free` whose |entry| is largest, the first of all if they are NaN;
- * best is that |entry|. */
+/* The first row of those that are `free` whose |entry| is largest; best is that |entry|. The first of all if
+ * they are NaN, as the pivot is then, and all that comes of it. */
 template <int HEIGHT, class V>
 static inline ptrdiff_t largest(const V *x, ptrdiff_t height, const uint64_t *free, V *best) {
     constexpr int W = traits<V>::width, vectors = 64 / W;
@@ -126,7 +126,9 @@ __attribute__((noinline)) static bool eliminate_columns_of(V *column, ptrdiff_t 
         free[p / 64] ^= (uint64_t)1 << p % 64;
         chosen[c] = (int)p;
         const V pivot = pivots[c] = broadcast(element(column, p), V{});
-        const V factor = zero_where(equal(pivot, V{}), differ(reciprocal, both(broadcast(-0.0, V{}), pivot)));
+        // -1 / pivot, begun before the pivot's row is known; -0 keeps the signs of x - 0 u.
+        const V factor = select(equal(pivot, V{}), broadcast(-0.0, V{}),
+                                differ(reciprocal, both(broadcast(-0.0, V{}), pivot)));
         V *next = column + height;
         if (c + 1 < count) {
             const V u = broadcast(element(next, p), V{});

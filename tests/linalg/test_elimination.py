@@ -109,6 +109,17 @@ def test_det_has_the_bits_of_the_promised_arithmetic(
     np.testing.assert_array_equal(kernels.det(np.stack([X] * 9)), expected)
 
 
+@pytest.mark.parametrize("n", [5, 20, 36, 70, 130, 210])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_zero_pivot_leaves_the_signs_of_zeros(kernels: ModuleType, n: int, dtype: str) -> None:
+    X = np.eye(n, dtype=dtype)
+    X[-2, -2:] = 0, 1
+    X[-1, -1] = -0.0
+    assert kernels.det(X) == 0
+    assert np.signbit(kernels.det(X))
+    np.testing.assert_array_equal(np.signbit(kernels.det(np.stack([X] * 17))), np.full(17, True))
+
+
 @pytest.mark.parametrize("noise", [0, 1e-12])
 def test_typical_adjugate_of_a_singular_matrix_is_off_by_a_few_roundings(
     kernels: ModuleType, rng: np.random.Generator, noise: float

@@ -39,7 +39,6 @@ cdef extern from "registers.h" nogil:
     int place[T](const T *places, Py_ssize_t k) noexcept
     void set_place[T](T *places, Py_ssize_t k, int value) noexcept
     T spread[T](const T *row, int vectors, const T *places, Py_ssize_t k) noexcept
-    T spread_lane[T](T a, int l) noexcept
     T permuted[T](const T *row, int vectors, const T *places, Py_ssize_t k) noexcept
     T select_place[T](const T *places, Py_ssize_t k, int v, T a, T b) noexcept
     vd select_bits(uint64_t bits, vd a, vd b) noexcept

@@ -249,10 +249,6 @@ template <class V> static inline void store_first(V *to, ptrdiff_t first, int co
 template <class V> static inline V spread(const V *row, int vectors, const V *places, ptrdiff_t k) {
     return matgrad::permute_row(row, vectors, matgrad::same_place(places, k));
 }
-/* Lane l of a vector, in all lanes. */
-template <class V> static inline V spread_lane(V a, int l) {
-    return matgrad::permute_row(&a, 1, matgrad::bits<V>{} + (matgrad::word<V>)l);
-}
 /* Scalar places[k + l] of a row, in lane l. */
 template <class V> static inline V permuted(const V *row, int vectors, const V *places, ptrdiff_t k) {
     return matgrad::permute_row(row, vectors, matgrad::some_places(places, k));

@@ -10,8 +10,8 @@ order of operations find zeros in other matrices where arithmetic happens to be 
 with a pivot near rounding is not decided here (`uncertain`), but by panels.pxd.
 
 Against one matrix a lane, where every entry of a pivot's row has to be gathered and n^2 vectors
-leave L1, det takes 0.55, 0.6 and 0.7 of the time at n = 8, 16 and 32, inv 0.7, 0.7 and 0.73; in
-single precision 0.6, 0.67, 0.64 and 0.6 at n = 8, 16, 32 and 64, inv 0.68, 0.7, 0.63 and 0.73
+leave L1, det takes 0.55, 0.6 and 0.7 of the time at n = 8, 16 and 32, inv 0.7, 0.7 and 0.6; in
+single precision 0.6, 0.67, 0.64 and 0.6 at n = 8, 16, 32 and 64, inv 0.68, 0.7, 0.63 and 0.62
 (Zen 4, which does half a vector at a time). Up to 8 floats have half a vector; whole ones, or
 floats that are computed with as doubles, take 1.4 times the time of det at n = 8.
 

@@ -75,7 +75,7 @@ namespace matgrad {
 
 /* The first row of those that are `free` whose |entry| is largest; best is that |entry|. The first of all if
  * they are NaN, as the pivot is then, and all that comes of it. */
-template <int HEIGHT, class V>
+template <class V>
 static inline ptrdiff_t largest(const V *x, ptrdiff_t height, const uint64_t *free, V *best) {
     constexpr int W = traits<V>::width, vectors = 64 / W;
     V most = broadcast(-1.0, V{}), second = most;
@@ -110,6 +110,7 @@ static inline bool odd_before(const uint64_t *free, ptrdiff_t p) {
     return found & 1;
 }
 
+/* With a HEIGHT the column whose turn it is stays in registers, else it is read where it is. */
 template <int HEIGHT, class V>
 __attribute__((noinline)) static bool eliminate_columns_of(V *column, ptrdiff_t height, ptrdiff_t count,
                                                            uint64_t *free, int *chosen, V *pivots, V *upper) {
@@ -120,13 +121,13 @@ __attribute__((noinline)) static bool eliminate_columns_of(V *column, ptrdiff_t 
 #pragma GCC unroll 8
     for (ptrdiff_t g = 0; g < HEIGHT; g++) own[g] = column[g];
     for (ptrdiff_t c = 0; c < count; c++) {
-        const ptrdiff_t p = largest<HEIGHT>(x, height, free, &best);
+        const ptrdiff_t p = largest(x, height, free, &best);
         const V reciprocal = broadcast(-1.0, V{}) / best;
         odd ^= odd_before(free, p);
         free[p / 64] ^= (uint64_t)1 << p % 64;
         chosen[c] = (int)p;
         const V pivot = pivots[c] = broadcast(element(column, p), V{});
-        // -1 / pivot, begun before the pivot's row is known; -0 keeps the signs of x - 0 u.
+        /* -1 / pivot, begun before the pivot's row is known; -0 keeps the signs of x - 0 u. */
         const V factor = select(equal(pivot, V{}), broadcast(-0.0, V{}),
                                 differ(reciprocal, both(broadcast(-0.0, V{}), pivot)));
         V *next = column + height;

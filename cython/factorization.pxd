@@ -181,7 +181,8 @@ cdef inline void lay_out(
     """Room for each matrix's rows, shared with those that are not beside it, its columns and its
     factors, which Gauss needs only while it lasts."""
     cdef int W = width(memory[0]), height = <int> ((n + W - 1) // W), _few, m, w = 0
-    cdef Py_ssize_t room = room_for_triangles(height, memory[0])
+    # Factors alone stand close together: else det takes 1.03 times the time at n = 28 and 32.
+    cdef Py_ssize_t room = room_for_triangles(height, memory[0]) if inverse else n * height
     cdef lane *places = memory + beside * height * W * height
     cdef lane *factors = places + W * PLACES
     for _few in range(fews):

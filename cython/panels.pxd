@@ -120,8 +120,8 @@ cdef inline void invert_panels(
     lane *a, Py_ssize_t n, Py_ssize_t pitch, const lane *reciprocals, const int *origin, lane body,
     lane border, lane *inverse, lane *work
 ) noexcept nogil:
-    """As `finish` on lanes, from the triangles: body * A - border * y u' with A and y of U^-1 L^-1
-    and U^-1 times the last column of U, u' of the last row of L^-1. Its column j belongs to row
+    """As `finish` on lanes, from the triangles: body * A + y u' with A of U^-1 L^-1, y of -border
+    U^-1 times the last column of U, u' of the last row of L^-1. Its column j belongs to row
     origin[j]. y stands in the last column, so panels are taken from there."""
     cdef Py_ssize_t W = width(a[0]), m = n - 1, stop = panel_count(n, body), panel, k
     cdef lane *u = work

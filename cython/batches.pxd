@@ -93,8 +93,8 @@ cdef inline void end(batch *b, int status) noexcept nogil:
 
 
 cdef inline char *part_memory(const batch *b) noexcept nogil:
-    """The work space of the thread that asks."""
-    return b.memory + thread_number() * b.memory_share
+    """The work space of the thread that asks; a serial loop may itself run in one of many."""
+    return b.memory + (thread_number() * b.memory_share if b.threads > 1 else 0)
 
 
 cdef inline int raised() noexcept nogil:

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from matgrad.expression.executor import Registers, Step, steps_of
+from matgrad.expression.executor import Registers, Step
+from matgrad.expression.pipelines import pipelined
 from matgrad.expression.program import Instruction, Program, Register
 
 # Operations that factorise a matrix.
@@ -84,7 +85,7 @@ class Stages:
         """Compute what lies above one level, up to another one."""
         steps = self._steps.get((start, stop))
         if steps is None:
-            steps = steps_of(self._between(start, stop), self.dtype, self.numbers)
+            steps = pipelined(self._between(start, stop), self.dtype, self.numbers)
             self._steps[start, stop] = steps
         for step in steps:
             step(registers)

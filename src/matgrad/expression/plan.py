@@ -1,0 +1,383 @@
+"""The plan of a pipeline: where registers are, and the calls of loops that work on them.
+
+An operand is a matrix for each point, or one for all points: rows and columns are any number of
+bytes apart. What depends on no point is computed once, before the blocks. A temporary takes the
+place of one that nobody reads any more, also of an operand of the same operation, if each entry is
+read where it is written.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgrad._native.pipeline import Pipeline, loop_of
+from matgrad.expression.program import Attribute, Instruction, Register
+
+Array: TypeAlias = NDArray[Any]
+# The bytes from point to point, row to row, column to column.
+Steps: TypeAlias = tuple[int, int, int]
+
+# Bytes that a block works with: half of an L2 cache. With an eighth of them a program of seven
+# operations on 8 x 8 matrices takes 1.3 times the time, since loops are called more often.
+BLOCK = 1 << 19
+
+# Points a block is a multiple of, so that it has whole groups of lanes.
+GROUP = 16
+
+
+class NoPlanError(Exception):
+    """There is no loop for these shapes."""
+
+
+class Kind(IntEnum):
+    """What a slot holds; they are numbered in this order."""
+
+    INPUT = 0
+    CONSTANT = 1
+    RESULT = 2
+    SHARED = 3
+    TEMPORARY = 4
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """Memory: of so many bytes a point, for an array that comes or remains, or for a temporary."""
+
+    kind: Kind
+    size: int
+    about: Any = None
+    number: int = 0
+
+
+class Operand(NamedTuple):
+    """A matrix for each point of a batch, or one for all."""
+
+    slot: Slot
+    rows: int
+    columns: int
+    steps: Steps
+    batched: bool
+
+    @property
+    def T(self) -> "Operand":
+        """The transposed matrix, in the same memory."""
+        point, row, column = self.steps
+        return Operand(self.slot, self.columns, self.rows, (point, column, row), self.batched)
+
+    def flat_step(self) -> int | None:
+        """Return how far entries are apart, row by row; None if that differs."""
+        _, row, column = self.steps
+        if self.columns == 1:
+            return row
+        return column if self.rows == 1 or row == self.columns * column else None
+
+
+class Call(NamedTuple):
+    """A loop, and what a `Pipeline` calls it with."""
+
+    ufunc: np.ufunc
+    slots: Sequence[Slot]
+    dimensions: tuple[int, ...]
+    steps: tuple[int, ...]
+    points: int
+    rows: int
+    by_point: tuple[int, ...]
+    by_row: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Plan:
+    """What a pipeline will do.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of all arrays.
+    threads : callable
+        Returns how many threads may run.
+    """
+
+    dtype: np.dtype[Any]
+    threads: Callable[[], int]
+    count: int | None = None
+    work: float = 0.0
+    slots: list[Slot] = field(default_factory=list)
+    free: list[Slot] = field(default_factory=list)
+    once: list[Call] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    registers: dict[Register, Operand] = field(default_factory=dict)
+    # What follows is of the instruction that is planned.
+    results: list[Register] = field(default_factory=list)
+    hidden: list[Slot] = field(default_factory=list)
+    dying: set[Register] = field(default_factory=set)
+    kept: set[Register] = field(default_factory=set)
+
+    # ---- registers ------------------------------------------------------------------------------
+
+    def read(self, register: Register, array: Array) -> None:
+        """Note an array that comes from outside."""
+        usual = type(array) is np.ndarray and array.dtype == self.dtype and array.flags.aligned
+        if not usual or array.ndim not in (2, 3) or not array.size:
+            raise NoPlanError
+        batched = array.ndim == 3
+        if batched and self.count not in (None, len(array)):
+            raise NoPlanError
+        self.count = len(array) if batched else self.count
+        about = register, array.shape, array.strides
+        rows, columns = array.shape[-2:]
+        slot = self._slot(Kind.INPUT, rows * columns if batched else 0, about)
+        row, column = array.strides[-2:]
+        steps = (array.strides[0] if batched else 0, row, column)
+        self.registers[register] = Operand(slot, rows, columns, steps, batched)
+
+    def number(self, register: Register | None, value: Attribute) -> Operand:
+        """Return a number as an operand."""
+        slot = self._slot(Kind.CONSTANT, 0, np.full((1, 1), value, self.dtype))
+        operand = Operand(slot, 1, 1, (0, 0, 0), batched=False)
+        if register is not None:
+            self.registers[register] = operand
+        return operand
+
+    def operand(self, register: Register) -> Operand:
+        """Return where a register is."""
+        return self.registers[register]
+
+    def begin(self, instruction: Instruction, kept: set[Register]) -> None:
+        """Turn to an instruction; `kept` are registers that remain when the pipeline has run."""
+        self.results, self.dying, self.kept = (
+            list(instruction.results),
+            set(instruction.last_uses),
+            kept,
+        )
+
+    def finish(self) -> None:
+        """Release what nobody reads after the instruction."""
+        self._release(self.dying)
+        self.free += self.hidden
+        self.hidden = []
+
+    def name(self, operand: Operand) -> None:
+        """Let the next result of the instruction be an operand that is there."""
+        self.registers[self.results.pop(0)] = operand
+
+    def result(
+        self, rows: int, columns: int, operands: Sequence[Operand], *, by_columns: bool = False
+    ) -> Operand:
+        """Return the next result of the instruction, new, of a size.
+
+        It is in C order unless it may be by columns and does not remain.
+        """
+        return self._new(self.results.pop(0), rows, columns, operands, by_columns=by_columns)
+
+    def unread(self, rows: int, columns: int, operands: Sequence[Operand]) -> Operand:
+        """Return what a loop has to write and nobody reads."""
+        operand = self._new(None, rows, columns, operands)
+        if operand.slot.kind is Kind.TEMPORARY:
+            self.hidden.append(operand.slot)
+        return operand
+
+    def _new(
+        self,
+        register: Register | None,
+        rows: int,
+        columns: int,
+        operands: Sequence[Operand],
+        *,
+        by_columns: bool = False,
+    ) -> Operand:
+        batched = any(each.batched for each in operands)
+        item = self.dtype.itemsize
+        point, kept = (rows * columns * item if batched else 0), register in self.kept
+        steps = (point, columns * item, item)
+        if by_columns and not kept:
+            steps = (point, item, rows * item)
+        if kept:
+            shape = (*((self.count,) if batched else ()), rows, columns)
+            slot = self._slot(Kind.RESULT, rows * columns if batched else 0, (register, shape))
+        elif batched:
+            slot = self._temporary(rows * columns)
+        else:
+            slot = self._slot(Kind.SHARED, rows * columns)
+        operand = Operand(slot, rows, columns, steps, batched)
+        if register is not None:
+            self.registers[register] = operand
+        return operand
+
+    def release_alike(self, rows: int, columns: int, steps: Steps) -> None:
+        """Release operands with these steps that nobody reads again.
+
+        Results may take their place.
+        """
+        alike = {
+            register
+            for register in self.dying.intersection(self.registers)
+            if self.registers[register][1:4] == (rows, columns, steps)
+        }
+        self._release(alike)
+        self.dying -= alike
+
+    def _release(self, registers: set[Register]) -> None:
+        readers = Counter(operand.slot for operand in self.registers.values())
+        for register in registers.intersection(self.registers):
+            slot = self.registers.pop(register).slot
+            readers[slot] -= 1
+            if not readers[slot] and slot.kind is Kind.TEMPORARY:
+                self.free.append(slot)
+
+    def _temporary(self, size: int) -> Slot:
+        fitting = [slot for slot in self.free if slot.size >= size]
+        if not fitting:
+            return self._slot(Kind.TEMPORARY, size)
+        smallest = min(fitting, key=lambda slot: slot.size)
+        self.free.remove(smallest)
+        return smallest
+
+    def _slot(self, kind: Kind, entries: int, about: Any = None) -> Slot:
+        slot = Slot(kind, entries, about)
+        self.slots.append(slot)
+        return slot
+
+    # ---- calls ----------------------------------------------------------------------------------
+
+    def elementwise(self, ufunc: np.ufunc, *operands: Operand, work: float = 1) -> None:
+        """Call an elementwise loop: operands of one row or column are repeated."""
+        rows = max(each.rows for each in operands)
+        columns = max(each.columns for each in operands)
+        if any(each.rows not in (1, rows) or each.columns not in (1, columns) for each in operands):
+            raise NoPlanError
+        whole = [each for each in operands if (each.rows, each.columns) == (rows, columns)]
+        by_columns = rows > 1 < columns and all(each.T.flat_step() for each in whole)
+        by_columns = by_columns and any(each.flat_step() is None for each in whole)
+        batched = any(each.batched for each in operands)
+        item = self.dtype.itemsize
+        point = rows * columns * item if batched else 0
+        by_columns = by_columns and self.results[0] not in self.kept
+        inner = (item, rows * item) if by_columns else (columns * item, item)
+        self.release_alike(rows, columns, (point, *inner))
+        results = [
+            self.result(rows, columns, operands, by_columns=by_columns) for _ in range(ufunc.nout)
+        ]
+        all_operands = [*operands, *results]
+        if by_columns:
+            rows, columns, all_operands = columns, rows, [each.T for each in all_operands]
+        self._call_nested(ufunc, all_operands, rows, columns)
+        self.work += work * rows * columns * (self.count or 1)
+
+    def _call_nested(
+        self, ufunc: np.ufunc, operands: Sequence[Operand], rows: int, columns: int
+    ) -> None:
+        """Call a loop over as many columns, rows and points at once as their steps allow."""
+        steps = [
+            (
+                each.steps[0],
+                each.steps[1] if each.rows > 1 else 0,
+                each.steps[2] if each.columns > 1 else 0,
+            )
+            for each in operands
+        ]
+        if columns == 1:
+            rows, columns, steps = 1, rows, [(point, 0, row) for point, row, _ in steps]
+        if all(row == columns * column for _, row, column in steps):
+            rows, columns = 1, rows * columns
+        if rows == columns == 1:
+            steps = [(point, 0, point) for point, _, _ in steps]
+        joined = rows == 1 and all(point == columns * column for point, _, column in steps)
+        self.add(
+            Call(
+                ufunc,
+                [each.slot for each in operands],
+                (columns,),
+                tuple(column for _, _, column in steps),
+                columns if joined else 0,
+                rows,
+                tuple(point for point, _, _ in steps),
+                tuple(row for _, row, _ in steps),
+            ),
+            operands,
+        )
+
+    def reduce(self, ufunc: np.ufunc, initial: float, operand: Operand) -> None:
+        """Call the loop of a binary ufunc as its `reduce` does, over the entries of each matrix."""
+        flat = operand if operand.flat_step() is not None else operand.T
+        step = flat.flat_step()
+        if step is None:
+            raise NoPlanError
+        result = self.result(1, 1, [operand])
+        self._call_nested(np.conjugate, [self.number(None, initial), result], 1, 1)
+        size, by_point = flat.rows * flat.columns, (result.steps[0], flat.steps[0])
+        self.add(
+            Call(
+                ufunc,
+                [result.slot, flat.slot, result.slot],
+                (size,),
+                (0, step, 0),
+                0,
+                1,
+                (*by_point, result.steps[0]),
+                (0, 0, 0),
+            ),
+            [operand],
+        )
+        self.work += size * (self.count or 1)
+
+    def gufunc(
+        self,
+        ufunc: np.ufunc,
+        dimensions: tuple[int, ...],
+        operands: Sequence[Operand],
+        core_steps: tuple[int, ...],
+        *,
+        work: float,
+    ) -> None:
+        """Call the loop of a generalized ufunc for each point."""
+        by_point = tuple(each.steps[0] for each in operands)
+        slots = [each.slot for each in operands]
+        call = Call(
+            ufunc, slots, (1, *dimensions), (*by_point, *core_steps), 1, 1, by_point, by_point
+        )
+        self.add(call, operands)
+        self.work += work * (self.count or 1)
+
+    def add(self, call: Call, operands: Sequence[Operand]) -> None:
+        """Append a call."""
+        if loop_of(call.ufunc, self.dtype.num) < 0:
+            raise NoPlanError
+        batched = any(each.batched for each in operands)
+        (self.calls if batched else self.once).append(call)
+
+    # ---- all of it ------------------------------------------------------------------------------
+
+    def pipeline(self) -> Pipeline:
+        """Return the pipeline."""
+        ordered = sorted(self.slots, key=lambda slot: slot.kind)
+        for number, slot in enumerate(ordered):
+            slot.number = number
+        by_kind = {kind: [slot for slot in ordered if slot.kind is kind] for kind in Kind}
+        item, count = self.dtype.itemsize, self.count or 1
+        bytes_a_point = item * sum(slot.size for slot in ordered if slot.kind is not Kind.SHARED)
+        block = max(1, BLOCK // max(1, bytes_a_point))
+        block = block // GROUP * GROUP if block >= GROUP else block
+        return Pipeline(
+            self.dtype.num,
+            count,
+            min(block, count),
+            self.work,
+            self.threads,
+            [slot.about for slot in by_kind[Kind.INPUT]],
+            [slot.about for slot in by_kind[Kind.CONSTANT]],
+            [slot.about for slot in by_kind[Kind.RESULT]],
+            [slot.size * item for slot in by_kind[Kind.SHARED]],
+            [slot.size * item for slot in by_kind[Kind.TEMPORARY]],
+            [_numbered(call) for call in self.once],
+            [_numbered(call) for call in self.calls],
+        )
+
+
+def _numbered(call: Call) -> tuple[Any, ...]:
+    ufunc, slots, *others = call
+    return (ufunc, tuple(slot.number for slot in slots), *others)

@@ -1,0 +1,151 @@
+"""Recipes: by which loops of ufuncs a pipeline carries out an operation.
+
+A recipe takes a plan and the operands of an instruction, and raises `NoPlanError` where the steps
+of the executor do better. A new operation of pipelines is one entry of `RECIPES`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from matgrad._native import elementwise, kernels
+from matgrad.expression.operations import LARGEST_MULTIPLIED, SMALL, UFUNCS
+from matgrad.expression.plan import NoPlanError, Operand, Plan
+
+Recipe: TypeAlias = Callable[..., None]
+
+# Elementwise operations that are one of the processor's; others count as so many.
+ARITHMETIC = ("add", "subtract", "multiply", "divide", "negative", "conj", "abs", "sign", "sqrt")
+OTHERS = 20
+
+
+def transpose(plan: Plan, a: Operand) -> None:
+    """Transpose, which is no call."""
+    plan.name(a.T)
+
+
+def product(plan: Plan, a: Operand, b: Operand) -> None:
+    """Multiply by the kernel; long vectors and large matrices by BLAS."""
+    m, k, n = a.rows, a.columns, b.columns
+    if m == n == 1:
+        inner_product(plan, a.T, b)
+        return
+    if b.batched and not a.batched and n == 1:
+        # The columns of all points in one product are faster.
+        raise NoPlanError
+    is_long = 1 in (m, n) and max(m, k, n) > SMALL
+    ufunc = np.matmul if is_long or max(m, k, n) > LARGEST_MULTIPLIED else kernels.matmul
+    c = plan.result(m, n, [a, b])
+    plan.gufunc(ufunc, (m, k, n), [a, b, c], _steps(a, b, c), work=2 * m * k * n)
+
+
+def inner_product(plan: Plan, a: Operand, b: Operand) -> None:
+    """Add up a_ij b_ij, of matrices that lie alike in memory."""
+    steps = a.flat_step(), b.flat_step()
+    if None in steps:
+        steps = a.T.flat_step(), b.T.flat_step()
+    match steps:
+        case (int(first), int(second)):
+            size = a.rows * a.columns
+            operands = [a, b, plan.result(1, 1, [a, b])]
+            plan.gufunc(np.vecdot, (size,), operands, (first, second), work=2 * size)
+        case _:
+            raise NoPlanError
+
+
+def trace_product(plan: Plan, a: Operand, b: Operand) -> None:
+    """Take tr(A B) by the kernel, unless A and B' lie alike in memory."""
+    try:
+        inner_product(plan, a, b.T)
+    except NoPlanError:
+        m, n = a.rows, a.columns
+        operands = [a, b, plan.result(1, 1, [a, b])]
+        plan.gufunc(kernels.trace_product, (m, n), operands, _steps(a, b), work=2 * m * n)
+
+
+def quadratic_trace(plan: Plan, x: Operand, a: Operand, q: Operand) -> None:
+    """Take tr(X A X' Q) by the kernel."""
+    n, m = x.rows, x.columns
+    operands = [x, a, q, plan.result(1, 1, [x, a, q])]
+    work = 2 * n * m * (n + m)
+    plan.gufunc(kernels.quadratic_trace, (n, m), operands, _steps(x, a, q), work=work)
+
+
+def trace(plan: Plan, a: Operand) -> None:
+    """Take the trace by the kernel."""
+    operands = [a, plan.result(1, 1, [a])]
+    plan.gufunc(kernels.trace, (a.rows,), operands, _steps(a), work=a.rows)
+
+
+def factorise(plan: Plan, a: Operand, *wanted: str) -> None:
+    """Take what one kernel gives of det, logdet, inverse and adjugate."""
+    names = {*wanted}
+    kernel, given = next((each for each in FACTORISATIONS if names <= {*each[1]}), (None, ()))
+    if kernel is None:
+        raise NoPlanError
+    n = a.rows
+    found = {name: plan.result(*_size(name, n), [a]) for name in wanted}
+    results = [found.get(name) or plan.unread(*_size(name, n), [a]) for name in given]
+    if kernel is kernels.det_and_gradient:
+        results[1] = results[1].T
+    matrices = [each for each, name in zip(results, given, strict=True) if name in MATRICES]
+    plan.gufunc(kernel, (n,), [a, *results], _steps(a, *matrices), work=2 * n**3)
+
+
+def _size(name: str, n: int) -> tuple[int, int]:
+    return (n, n) if name in MATRICES else (1, 1)
+
+
+# The results of kernels; det_and_gradient gives the adjugate transposed.
+FACTORISATIONS: Sequence[tuple[np.ufunc, Sequence[str]]] = (
+    (kernels.det, ("det",)),
+    (kernels.slogdet, ("sign", "logdet")),
+    (kernels.inv, ("inverse",)),
+    (kernels.adjugate, ("adjugate",)),
+    (kernels.det_and_gradient, ("det", "adjugate")),
+    (kernels.slogdet_and_inverse, ("sign", "logdet", "inverse")),
+)
+MATRICES = ("inverse", "adjugate")
+
+
+def squared_norm(plan: Plan, a: Operand) -> None:
+    """Add up squares."""
+    inner_product(plan, a, a)
+
+
+def total(plan: Plan, a: Operand) -> None:
+    """Add up entries by NumPy's pairwise addition."""
+    plan.reduce(np.add, 0.0, a)
+
+
+def _elementwise(ufunc: np.ufunc, work: float) -> Recipe:
+    def recipe(plan: Plan, *operands: Operand) -> None:
+        plan.elementwise(ufunc, *operands, work=work)
+
+    return recipe
+
+
+def _steps(*matrices: Operand) -> tuple[int, ...]:
+    """Return the core steps of a generalized ufunc."""
+    return tuple(step for each in matrices for step in each.steps[1:])
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "transpose": transpose,
+    "product": product,
+    "factorise": factorise,
+    "trace": trace,
+    "trace_product": trace_product,
+    "quadratic_trace": quadratic_trace,
+    "sum": total,
+    "squared_norm": squared_norm,
+    "softplus": _elementwise(elementwise.softplus, OTHERS),
+    "sigmoid": _elementwise(elementwise.sigmoid, OTHERS),
+    "softplus_and_sigmoid": _elementwise(elementwise.softplus_and_sigmoid, OTHERS),
+    **{
+        name: _elementwise(ufunc, 1 if name in ARITHMETIC else OTHERS)
+        for name, ufunc in UFUNCS.items()
+        if isinstance(ufunc, np.ufunc)
+    },
+}

@@ -1,0 +1,239 @@
+"""Pipelines compute what the steps of the executor do, for all sizes, layouts and batches."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from matgrad import get_num_threads, set_num_threads
+from matgrad._native import kernels
+from matgrad._native.pipeline import loop_of
+from matgrad.expression.builder import Extent
+from matgrad.expression.executor import Registers, Step, steps_of
+from matgrad.expression.expression import Expression
+from matgrad.expression.inference import infer
+from matgrad.expression.lowering import lower
+from matgrad.expression.parser import parse
+from matgrad.expression.pipelines import pipelined
+from matgrad.expression.program import Instruction, assemble
+from matgrad.expression.silence import silently
+from tests.expression.strategies import expressions, is_measurable
+
+Array = NDArray[Any]
+
+TEXTS = (
+    "C*S + S'*C",
+    "C' + S' .* C'",
+    "(C + S')'",
+    "x*x' - alpha*C",
+    "A*D*B + A*B",
+    "B'*D*A'",
+    "tr(A*D*A'*C)",
+    "tr(A*B) + tr(B'*A') + tr(C) + sum(A) + sum(S' .* C')",
+    "norm(C - A*B)^2 + norm(B')^2 + norm(x)^2",
+    "sum(softplus(-x .* (A*y)))",
+    "sigmoid(A*B) ./ (C .* C + ones)",
+    "exp(-C .* C) + log(S .* S + ones) .^ 2",
+    "x*y' + alpha*(A*y)*(B*x)'",
+    "logdet(C) + tr(inv(C)*S)",
+    "inv(C)*A - inv(S)*A",
+    "det(C) + tr(adj(C)*S)",
+    "adj(C)' + adj(S)",
+    "alpha*x + sum(y)*x",
+    "x'*x + x'*C*x",
+    "beta + alpha*beta",
+)
+
+
+class Case:
+    """Programs of expressions, and registers to run them on.
+
+    `batched` tells of each variable whether it has a batch, over and over again.
+    """
+
+    def __init__(
+        self,
+        several: Sequence[Expression],
+        sizes: Sequence[int],
+        batched: Sequence[bool],
+        dtype: Any = np.float64,
+        count: int = 37,
+    ) -> None:
+        inference = infer(tuple(several))
+        symbols = sorted(
+            {s for shape in inference.shapes.values() for d in shape for s in d.symbols}
+        )
+        measured = {symbol: sizes[k % len(sizes)] for k, symbol in enumerate(symbols)}
+        rng = np.random.default_rng(len(symbols))
+        self.dtype, inputs = np.dtype(dtype), list[Array]()
+        variables = []
+        for k, (variable, shape) in enumerate(inference.shapes.items()):
+            rows, columns = (each.value(measured) for each in shape)
+            moves = batched[k % len(batched)]
+            array = rng.normal(size=(*((count,) if moves else ()), rows, columns)).astype(dtype)
+            array += 3 * np.eye(rows, columns, dtype=dtype)
+            inputs.append(_laid_out(array, k))
+            variables.append((variable.name, Extent(rows, columns, moves)))
+        self.program = lower(inference.expressions, tuple(variables), tuple(measured.items()))
+        self.registers: Registers = [*inputs, *[None] * (self.program.registers - len(inputs))]
+        self.numbers = {
+            each.results[0]: each.attributes[0]
+            for each in self.program.instructions
+            if each.operation == "number"
+        }
+
+    def steps(self, make: Callable[..., list[Step]]) -> list[Step]:
+        return make(self.program.instructions, self.dtype, self.numbers)
+
+    def outputs(self, steps: Sequence[Step]) -> list[Array]:
+        own = self.registers.copy()
+        for step in steps:
+            silently(step, own)
+        kept = {*self.program.outputs, *range(self.program.inputs), *self.numbers}
+        left = [k for k, each in enumerate(own) if each is not None]
+        assert kept.issuperset(left)
+        return [own[register] for register in self.program.outputs]
+
+
+def _laid_out(array: Array, k: int) -> Array:
+    """Return an array in C order, with transposed matrices, or with gaps."""
+    match k % 3:
+        case 1:
+            return np.ascontiguousarray(array.mT).mT
+        case 2:
+            return np.repeat(array, 2, axis=-1)[..., ::2]
+    return array
+
+
+@pytest.mark.parametrize("batched", [(False,), (True,), (True, False), (False, True, True)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", [(5, 3), (1, 4), (8,), (70, 2), (3, 1), (1,)])
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_pipeline_computes_what_the_steps_do(
+    text: str, sizes: Sequence[int], dtype: Any, batched: Sequence[bool]
+) -> None:
+    case = Case([parse(text)], sizes, batched, dtype)
+    (found,), (wanted,) = (case.outputs(case.steps(make)) for make in (pipelined, steps_of))
+    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+    tolerance = 1e4 * np.finfo(dtype).eps
+    scale = float(np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0))
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * scale)
+
+
+@given(
+    st.lists(expressions(depth=3), min_size=1, max_size=3),
+    st.sampled_from([(3, 2), (9, 4), (2, 1)]),
+    st.lists(st.booleans(), min_size=1, max_size=4),
+)
+def test_pipelines_compute_what_the_steps_do_for_all_expressions(
+    several: list[Expression], sizes: Sequence[int], batched: list[bool]
+) -> None:
+    if not is_measurable(*several):
+        return
+    case = Case(several, sizes, batched, count=5)
+    found, wanted = (case.outputs(case.steps(make)) for make in (pipelined, steps_of))
+    for one, other in zip(found, wanted, strict=True):
+        assert one.shape == other.shape
+        if np.all(np.isfinite(other)) and np.max(np.abs(other)) < 1e4:
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def segments(case: Case) -> list[Any]:
+    """Return the steps of a case that are pipelines, after a run."""
+    steps = case.steps(pipelined)
+    case.outputs(steps)
+    return [step for step in steps if hasattr(step, "pipeline")]
+
+
+def test_a_program_of_loops_is_one_pipeline() -> None:
+    text = "logdet(C) + tr(inv(C)*S) + norm(A*B - C)^2"
+    (segment,) = segments(Case([parse(text)], (6, 4), (True,)))
+    assert segment.pipeline is not None
+
+
+def test_a_pipeline_is_planned_anew_for_other_shapes() -> None:
+    small, large = Case([parse("A*B + A*B")], (3,), (True,)), Case([parse("A*B")], (7,), (False,))
+    steps = small.steps(pipelined)
+    before = small.outputs(steps)[0]
+    small.registers[:2] = large.registers[:2]
+    np.testing.assert_allclose(small.outputs(steps)[0], 2 * large.outputs(large.steps(steps_of))[0])
+    assert before.shape == (37, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        (np.ones((2, 3, 4, 4)), np.ones((4, 4))),
+        (np.ones((5, 4, 4)), np.ones((1, 4, 4))),
+        (np.ones((0, 4, 4)), np.ones((4, 4))),
+        (np.ones((4, 0)), np.ones((0, 4))),
+        (np.ones((4, 4), ">f8"), np.ones((4, 4))),
+        (np.frombuffer(bytes(8 * 16 + 1), offset=1).reshape(4, 4), np.ones((4, 4))),
+    ],
+)
+def test_what_has_no_plan_takes_the_steps(arrays: tuple[Array, Array]) -> None:
+    case = Case([parse("tr(A*B) + sum(A)")], (4,), (False,))
+    case.registers[:2] = arrays
+    (segment,) = segments(case)
+    assert segment.pipeline is None
+    (found,), (wanted,) = (case.outputs(case.steps(make)) for make in (pipelined, steps_of))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_views_that_remain_are_of_arrays_that_remain() -> None:
+    instructions = [
+        Instruction("negative", (0,), (1,)),
+        Instruction("transpose", (1,), (2,)),
+        Instruction("transpose", (2,), (3,)),
+        Instruction("transpose", (0,), (4,)),
+        Instruction("add", (3, 3), (5,)),
+    ]
+    program = assemble(1, instructions, [2, 3, 4, 5])
+    A = np.arange(6.0).reshape(2, 3)
+    registers: Registers = [A, *[None] * 5]
+    for step in pipelined(program.instructions, np.dtype(float), {}):
+        step(registers)
+    for register, wanted in zip(program.outputs, (-A.T, -A, A.T, -2 * A), strict=True):
+        np.testing.assert_array_equal(registers[register], wanted)
+
+
+def test_inputs_are_never_written_over_and_may_be_read_only() -> None:
+    case = Case([parse("(C .* S + C) .* C")], (8,), (True,), count=1000)
+    for array in case.registers[: case.program.inputs]:
+        array.flags.writeable = False
+    before = [each.copy() for each in case.registers[: case.program.inputs]]
+    case.outputs(case.steps(pipelined))
+    for array, copy in zip(case.registers, before, strict=False):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_threads_change_no_bit(text: str) -> None:
+    case = Case([parse(text)], (8, 6), (True, True, False), count=5000)
+    steps = case.steps(pipelined)
+    threads, found = get_num_threads(), list[Array]()
+    try:
+        for count in (1, 2):
+            set_num_threads(count)
+            found += case.outputs(steps)
+    finally:
+        set_num_threads(threads)
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_a_point_has_the_same_result_in_any_batch() -> None:
+    for text in TEXTS:
+        many, one = (Case([parse(text)], (8, 6), (True,), count=count) for count in (1000, 1))
+        for k in range(many.program.inputs):
+            one.registers[k] = many.registers[k][700:701]
+        (found,), (wanted,) = (each.outputs(each.steps(pipelined)) for each in (one, many))
+        np.testing.assert_array_equal(found[0], wanted[700])
+
+
+def test_a_loop_is_found_by_its_dtype() -> None:
+    assert loop_of(np.add, np.dtype(float).num) >= 0
+    assert loop_of(kernels.matmul, np.dtype(complex).num) == -1

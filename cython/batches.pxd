@@ -9,7 +9,6 @@ that the results call for are raised at the end, in the calling thread. NumPy ke
 loops over few large matrices, so a loop gives it back itself.
 """
 
-from cpython.exc cimport PyErr_NoMemory
 from cpython.pystate cimport PyThreadState
 from libc.stdlib cimport free
 from numpy cimport npy_intp
@@ -22,6 +21,7 @@ from plain cimport FINE, INVALID, OVERFLOWED
 from threads cimport thread_count, thread_number
 
 cdef extern from "Python.h" nogil:
+    void *PyErr_NoMemory() noexcept         # Cython's takes the result, always NULL, for a failure
     int PyGILState_Check() noexcept
     PyThreadState *PyEval_SaveThread() noexcept
     void PyEval_RestoreThread(PyThreadState *) noexcept

@@ -26,10 +26,17 @@ cdef extern from *:
         return fetestexcept(FE_ALL_EXCEPT);
     #endif
     }
+    static inline void raise_flags(int flags) {
+    #if defined(__x86_64__)
+        _mm_setcsr(_mm_getcsr() | (unsigned)flags);
+    #else
+        feraiseexcept(flags);
+    #endif
+    }
     }
     """
     int FE_INVALID
     int FE_OVERFLOW
     void clear_flags "matgrad::clear_flags" () noexcept nogil
     int raised_flags "matgrad::raised_flags" () noexcept nogil
-    int raise_flags "feraiseexcept" (int) noexcept nogil
+    void raise_flags "matgrad::raise_flags" (int) noexcept nogil

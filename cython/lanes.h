@@ -389,6 +389,30 @@ static inline void store_part(char *to, ptrdiff_t count, vd value) {
 static inline void store_part(char *to, ptrdiff_t count, vf value) {
     _mm512_mask_storeu_ps(to, count >= VF ? 0xffff : (__mmask16)~(~0u << count), (__m512)value);
 }
+#elif defined(__AVX2__) && MATGRAD_VECTOR_BYTES == 32
+/* A copy of so many bytes would be a call. */
+static inline vd load_part(const char *from, ptrdiff_t count, vd rest) {
+    const vd beyond = from_lane(count, vd{});
+    return either(zero_where(complement(beyond), rest),
+                  (vd)_mm256_maskload_pd((const double *)from, (__m256i)complement(beyond)));
+}
+static inline vf load_part(const char *from, ptrdiff_t count, vf rest) {
+    const vf beyond = from_lane(count, vf{});
+    return either(zero_where(complement(beyond), rest),
+                  (vf)_mm256_maskload_ps((const float *)from, (__m256i)complement(beyond)));
+}
+static inline void store_part(char *to, ptrdiff_t count, vd value) {
+    if (count >= VD)
+        store(to, value);
+    else
+        _mm256_maskstore_pd((double *)to, (__m256i)complement(from_lane(count, vd{})), (__m256d)value);
+}
+static inline void store_part(char *to, ptrdiff_t count, vf value) {
+    if (count >= VF)
+        store(to, value);
+    else
+        _mm256_maskstore_ps((float *)to, (__m256i)complement(from_lane(count, vf{})), (__m256)value);
+}
 #endif
 
 /* Scalars of a vector by fours (a shorter one as it is), to scalars from `first` on, `step` apart. */

@@ -14,7 +14,11 @@ in slots:
 
 NumPy calls the loop of a ufunc with addresses, dimensions and steps. So does a pipeline, which has
 been told them once for all calls. Blocks do not depend on the number of threads, so neither does
-a bit of the results. Flags are dropped: who runs a pipeline looks at results to see what failed.
+a bit of the results, unless BLAS has threads of its own. Flags are dropped: who runs a pipeline
+looks at results to see what failed.
+
+The memory of temporaries is kept for the next call: allocated anew, half a megabyte would be mapped
+anew, too, page by page. A thread that calls meanwhile allocates its own.
 
 Cost: 0.3 us a call and 20 to 100 ns a loop, where NumPy asks for 0.4 to 1 us for each ufunc.
 Rejected, not measured: all loops for a point before the next point (kernels with a matrix in each
@@ -22,7 +26,7 @@ lane would have one matrix, and a call a point and loop is dearer than most 8 x 
 """
 
 cimport numpy as cnp
-from cpython.exc cimport PyErr_Occurred
+from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.object cimport PyObject
 from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free
@@ -46,6 +50,17 @@ cdef extern from "numpy/ufuncobject.h":
         loop_function *functions
         void **data
 
+cdef extern from *:
+    """
+    namespace matgrad {
+    /* Put a pointer in a place, and return the one that was there. */
+    static inline void *exchange(void **place, void *pointer) {
+        return __atomic_exchange_n(place, pointer, __ATOMIC_ACQ_REL);
+    }
+    }
+    """
+    void *exchange "matgrad::exchange"(void **place, void *pointer) noexcept nogil
+
 cdef enum:
     OPERANDS = 5                # most operands of a loop
     DIMENSIONS = 4              # most dimensions of a loop, the points among them
@@ -63,7 +78,8 @@ cdef struct call:
     npy_intp slots[OPERANDS]
     npy_intp dimensions[DIMENSIONS]
     npy_intp steps[STEPS]
-    npy_intp points             # of the first dimension for each point; 0: a call for each point
+    int axis                    # the dimension that is as long as there are points,
+    npy_intp points             # so many times; 0: none is, but there is a call for each point
     npy_intp rows               # calls a point
     npy_intp by_point[OPERANDS]
     npy_intp by_row[OPERANDS]
@@ -112,7 +128,7 @@ cdef class Pipeline:
         Bytes of those that all points have in common, and of the others for each point.
     first, calls : list of tuple
         The loops that run once, and those that run for each block: ufunc, slots, dimensions, steps,
-        points, rows, by_point, by_row.
+        axis, points, rows, by_point, by_row.
     """
 
     cdef Py_ssize_t once, loops, arrays, outer, slots
@@ -125,6 +141,7 @@ cdef class Pipeline:
     cdef int dtype
     cdef list constants, results, kept
     cdef object threads
+    cdef void *spare            # memory for a call in one thread, or NULL while it is in use
 
     def __cinit__(
         self, int dtype, npy_intp count, npy_intp block, double work, threads, list inputs,
@@ -158,33 +175,40 @@ cdef class Pipeline:
         free(self.calls)
         free(self.inputs)
         free(self.offsets)
+        free(self.spare)
 
     def run(self, list registers):
         """Set the registers of results; return False if an input is not what it was planned for."""
         cdef Py_ssize_t i
         cdef npy_intp blocks = (self.count + self.block - 1) // self.block
-        cdef int threads = 1
-        cdef void *memory = NULL
+        cdef int threads = 1, status
         cdef char **outer
         for i in range(self.arrays):
             if not fits(&self.inputs[i], self.dtype, registers[self.inputs[i].register]):
                 return False
         if blocks > 1 and self.work > PARALLEL:
             threads = min(<npy_intp> self.threads(), blocks)
-        if posix_memalign(&memory, ALIGNED, self.common + threads * self.share):
-            raise MemoryError
-        outer = <char **> memory
+        outer = self.allocate(threads)
         try:
             self.place(registers, outer)
             if self.work > UNLOCKED:
                 with nogil:
-                    run_blocks(self, outer, blocks, threads)
+                    status = run_blocks(self, outer, blocks, threads)
             else:
-                run_blocks(self, outer, blocks, threads)
+                status = run_blocks(self, outer, blocks, threads)
+            raise_pending(status)
         finally:
-            free(memory)
-        raise_pending()
+            free(outer if threads > 1 else exchange(&self.spare, outer))
         return True
+
+    cdef char **allocate(self, int threads) except NULL:
+        """The memory of a call, which begins with the addresses of the outer slots."""
+        cdef void *memory = exchange(&self.spare, NULL) if threads == 1 else NULL
+        if memory == NULL and posix_memalign(
+            &memory, ALIGNED, self.common + threads * self.share + ALIGNED
+        ):
+            raise MemoryError
+        return <char **> memory
 
     cdef object place(self, list registers, char **outer):
         """Make the results, and note where the arrays and what all points share are."""
@@ -205,9 +229,13 @@ cdef class Pipeline:
             outer[i] = <char *> outer + self.offsets[i]
 
 
-cdef int raise_pending() except -1:
-    """Raise what a loop has left: that it found no memory."""
-    return 0 if PyErr_Occurred() == NULL else -1
+cdef int raise_pending(int failed) except -1:
+    """Raise what loops have left in this thread or another one: that they found no memory."""
+    if PyErr_Occurred() != NULL:
+        return -1
+    if failed:
+        raise MemoryError
+    return 0
 
 
 cdef size_t aligned(size_t bytes):
@@ -215,13 +243,13 @@ cdef size_t aligned(size_t bytes):
 
 
 cdef object describe_call(call *c, int dtype, tuple described):
-    ufunc, slots, dimensions, steps, points, rows, by_point, by_row = described
+    ufunc, slots, dimensions, steps, axis, points, rows, by_point, by_row = described
     cdef ufunc_object *f = <ufunc_object *> <PyObject *> ufunc
     cdef int place = loop_of(ufunc, dtype)
     if place < 0 or f.nargs > OPERANDS or len(dimensions) > DIMENSIONS or len(steps) > STEPS:
         raise ValueError(f"a pipeline has no room for {ufunc}")
     c.loop, c.data, c.operands = f.functions[place], f.data[place], f.nargs
-    c.points, c.rows = points, rows
+    c.axis, c.points, c.rows = axis, points, rows
     copy_numbers(c.slots, slots)
     copy_numbers(c.dimensions, dimensions)
     copy_numbers(c.steps, steps)
@@ -264,10 +292,12 @@ cdef object new_array(tuple shape, int dtype):
 
 # ---- running ------------------------------------------------------------------------------------
 
-cdef void run_blocks(Pipeline p, char **outer, npy_intp blocks, int threads) noexcept nogil:
+cdef int run_blocks(Pipeline p, char **outer, npy_intp blocks, int threads) noexcept nogil:
+    """Run all; whether a loop has failed in another thread."""
     cdef char *inner = <char *> outer + p.common
     cdef Py_ssize_t i
     cdef npy_intp k
+    cdef int failed = 0
     for i in range(p.once):
         run_call(&p.calls[i], outer, p.outer, inner, p.offsets, 0, 1)
     if threads == 1:
@@ -275,8 +305,21 @@ cdef void run_blocks(Pipeline p, char **outer, npy_intp blocks, int threads) noe
             run_block(p, outer, inner, k)
     else:
         for k in prange(blocks, num_threads=threads, schedule="dynamic"):
-            run_block(p, outer, inner + thread_number() * p.share, k)
+            failed |= run_block_apart(p, outer, inner + thread_number() * p.share, k)
     clear_flags()
+    return failed
+
+
+cdef int run_block_apart(Pipeline p, char **outer, char *inner, npy_intp k) noexcept nogil:
+    """Run a block in any thread; whether it failed, which else would be lost with the state that
+    Python keeps of the thread."""
+    with gil:
+        with nogil:
+            run_block(p, outer, inner, k)
+        if PyErr_Occurred() == NULL:
+            return 0
+        PyErr_Clear()
+        return 1
 
 
 cdef void run_block(Pipeline p, char **outer, char *inner, npy_intp k) noexcept nogil:
@@ -303,7 +346,7 @@ cdef void run_call(
     for k in range(DIMENSIONS):
         dimensions[k] = c.dimensions[k]
     if c.points:
-        dimensions[0] = points * c.points
+        dimensions[c.axis] = points * c.points
         c.loop(first, dimensions, c.steps, c.data)
         return
     for p in range(points):

@@ -8,30 +8,30 @@ matrices go one to a lane; from LARGE entries on, one matrix at a time, in squar
 of X are transposed in registers and multiplied with W rows of A, so both are read along their rows.
 
 tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two
-products of n m^2 + n^2 m multiply-adds, four with the gradient: one triple a lane, or from some
-size on by the products of matmul.pxd (with AVX-512 0.75 and, with the gradient, 0.85 of the time at
-n = 16, but 1.2 to 1.5 times at n = 10 to 12, and in single precision at n = 20; with AVX2 1.4
-times at n = 16; Zen 4). Rejected: einsum's order (strided reads of X), forming X'QX A (one more
-product of m^2 n).
+products of n m^2 + n^2 m multiply-adds, four with the gradient. Small triples go one to a lane;
+from some size on they are taken one at a time (quadratics.pxd), in 0.83 of the time at n = 8, 1.02
+to 1.14 at n = 9 and 10, 0.65 at n = 14 and 15 (AVX-512, Zen 4). Rejected: einsum's order (strided
+reads of X), forming X'QX A (one more product of m^2 n).
 """
 
 from lanes cimport (
-    VD, broadcast, element, lane, load, load_transposed, multiply_add, vd, width,
+    broadcast, element, lane, load, load_transposed, multiply_add, vd, width,
 )
 from pack cimport MOST_LANES, item_size, read, real
 
 cdef enum:
-    LARGE = 1024            # entries from which one pair is taken at a time
-    ALONE = 512             # entries of X from which one triple is
-    ALONE_IN_EIGHTS = 196   # for eight doubles a vector
+    LARGE = 1024        # entries from which one pair is taken at a time
 
 
-cdef inline bint alone(Py_ssize_t entries, lane like) noexcept nogil:
-    """Whether triples with so many entries in X are multiplied one at a time."""
+cdef inline bint alone(Py_ssize_t n, Py_ssize_t m, lane like) noexcept nogil:
+    """Whether triples of this size are multiplied one at a time, and not in lanes."""
+    cdef Py_ssize_t W = width(like)
+    if W < m and 4 * m < 5 * W:
+        return False    # a second vector that is nearly empty
     if lane is vd:
-        return entries >= (ALONE_IN_EIGHTS if VD == 8 else ALONE)
+        return n * m >= (36 if W == 8 else 49)
     else:
-        return entries >= ALONE
+        return n * m >= (100 if W == 16 else 196 if W == 8 else 512)
 
 
 cdef inline double diagonal_sum(

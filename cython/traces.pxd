@@ -1,5 +1,6 @@
 """Loops of the gufuncs that multiply and add: tr X, tr(AX), tr(XAX'Q) and its gradient."""
 
+from libc.string cimport memcpy
 from numpy cimport npy_intp
 
 from cython.parallel cimport prange
@@ -11,12 +12,13 @@ from batches cimport (
 from determinants cimport complex_type
 from flags cimport clear_flags
 from lanes cimport broadcast, lane, width
-from matmul cimport add, factor, inner_product, multiply, transposed
+from matmul cimport factor
 from pack cimport item_size, real
 from plain cimport FINE
 from products cimport (
     LARGE, alone, diagonal_sum, product_sum, product_sum_by_squares, quadratic,
 )
+from quadratics cimport quadratic_by_rows, quadratic_memory
 
 
 cdef inline void trace_real(
@@ -119,10 +121,10 @@ cdef inline void quadratic_real(
     cdef Py_ssize_t n = dimensions[1], m = dimensions[2]
     cdef Py_ssize_t vectors = 4 * n * m + m * m + n * n + 1     # one at least: an address
     cdef int status = FINE, part
-    cdef bint large = alone(n * m, like)
+    cdef bint large = alone(n, m, like)
     cdef batch b
     if large:
-        vectors = 4 * (n * m // width(like) + 2) + (max(n, m) + 1) * (m // width(like) + 1)
+        vectors = 2 * (n * m // width(like) + 1) + quadratic_memory(like, n, m)
     if not begin(&b, args, dimensions, steps, 1 if large else width(like),
                  vectors * sizeof(like), 2 * n * m * (n + m)):
         return
@@ -137,7 +139,7 @@ cdef inline void quadratic_real(
 cdef inline int quadratic_part(
     lane like, const batch *b, bint gradient, int part
 ) noexcept nogil:
-    if alone(b.dimensions[1] * b.dimensions[2], like):
+    if alone(b.dimensions[1], b.dimensions[2], like):
         return large_quadratic_part(like, b, gradient, part)
     return small_quadratic_part(like, b, gradient, part)
 
@@ -168,30 +170,63 @@ cdef inline int small_quadratic_part(
 cdef inline int large_quadratic_part(
     lane like, const batch *b, bint gradient, int part
 ) noexcept nogil:
-    """One triple at a time, along rows: QXA, and with the gradient Q'XA', too."""
+    """One triple at a time, along rows; a gradient that overlaps an argument is copied there."""
     cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], core = 5 if gradient else 4, k
-    cdef Py_ssize_t item = item_size(like), vectors = n * m // width(like) + 2
+    cdef Py_ssize_t item = item_size(like), vectors = n * m // width(like) + 1
     cdef const npy_intp *strides = b.steps + core
+    cdef bint apart = gradient and overlaps(b, n, m)
     cdef lane *copy = <lane *> part_memory(b)
-    cdef lane *packed = copy + 4 * vectors
-    cdef factor x, a, q, xa, qxa, other
-    xa = factor(<char *> (copy + vectors), m * item, item)
-    qxa = factor(xa.first + vectors * sizeof(like), xa.row, item)
-    other = factor(qxa.first + vectors * sizeof(like), xa.row, item)
+    cdef lane *memory = copy + 2 * vectors
+    cdef factor x, a, q, own = factor(<char *> (copy + vectors), m * item, item)
+    cdef factor g = factor(NULL, 0, 0)
+    cdef lane value
     clear_flags()
     for k in range(part_start(b, part), part_stop(b, part)):
-        x = factor(<char *> in_c_order(b, 0, k, n, m, core, copy), xa.row, item)
+        x = factor(<char *> in_c_order(b, 0, k, n, m, core, copy), m * item, item)
         a = factor(matrix(b, 1, k), strides[2], strides[3])
         q = factor(matrix(b, 2, k), strides[4], strides[5])
-        multiply(like, x, a, xa, n, m, m, packed, True)
-        multiply(like, q, xa, qxa, n, n, m, packed, True)
-        store_values(b, 3, k, k + 1, broadcast(inner_product(like, x.first, qxa.first, n * m),
-                                               like))
         if gradient:
-            multiply(like, x, transposed(a), xa, n, m, m, packed, True)
-            multiply(like, transposed(q), xa, other, n, n, m, packed, True)
-            add(like, qxa, other, factor(matrix(b, 4, k), strides[6], strides[7]), n, m)
+            g = factor(matrix(b, 4, k), strides[6], strides[7])
+        value = broadcast(quadratic_by_rows(like, x, a, q, own if apart else g, n, m, memory), like)
+        store_values(b, 3, k, k + 1, value)
+        if apart:
+            copy_matrix(like, own, g, n, m)
     return raised()
+
+
+cdef inline bint overlaps(const batch *b, Py_ssize_t n, Py_ssize_t m) noexcept nogil:
+    """Whether gradients share memory with arguments."""
+    cdef const npy_intp *strides = b.steps + 5
+    cdef span x = span_of(b, 0, n, m, strides), a = span_of(b, 1, m, m, strides + 2)
+    cdef span q = span_of(b, 2, n, n, strides + 4), g = span_of(b, 4, n, m, strides + 6)
+    return ((x.low <= g.high and g.low <= x.high) or (a.low <= g.high and g.low <= a.high)
+            or (q.low <= g.high and g.low <= q.high))
+
+
+cdef struct span:
+    # The addresses of the first and the last entry of all matrices of an operand.
+    char *low
+    char *high
+
+
+cdef inline span span_of(
+    const batch *b, int operand, Py_ssize_t m, Py_ssize_t n, const npy_intp *strides
+) noexcept nogil:
+    cdef Py_ssize_t matrices = b.steps[operand] * (b.count - 1)
+    cdef Py_ssize_t rows = strides[0] * (m - 1), columns = strides[1] * (n - 1)
+    cdef char *first = b.args[operand]
+    return span(first + min(matrices, 0) + min(rows, 0) + min(columns, 0),
+                first + max(matrices, 0) + max(rows, 0) + max(columns, 0))
+
+
+cdef inline void copy_matrix(
+    lane like, factor source, factor target, Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t i, j, item = item_size(like)
+    for i in range(m):
+        for j in range(n):
+            memcpy(target.first + i * target.row + j * target.column,
+                   source.first + i * source.row + j * source.column, item)
 
 
 cdef inline char *matrix(const batch *b, int operand, Py_ssize_t k) noexcept nogil:

@@ -237,3 +237,43 @@ def test_a_point_has_the_same_result_in_any_batch() -> None:
 def test_a_loop_is_found_by_its_dtype() -> None:
     assert loop_of(np.add, np.dtype(float).num) >= 0
     assert loop_of(kernels.matmul, np.dtype(complex).num) == -1
+
+
+def test_shapes_that_alternate_are_planned_once() -> None:
+    small, large = Case([parse("A*B + A*B")], (3,), (True,)), Case([parse("A*B")], (7,), (False,))
+    steps = small.steps(pipelined)
+    for _ in range(3):
+        small.outputs(steps)
+        small.registers[:2], large.registers[:2] = large.registers[:2], small.registers[:2]
+    (segment,) = (step for step in steps if hasattr(step, "plans"))
+    assert len(segment.plans) == 2
+
+
+def test_an_instruction_without_a_plan_stands_between_pipelines() -> None:
+    case = Case([parse("exp(C) .* C - det(C)*inv(C) .* C")], (4,), (True,))
+    (found,), (wanted,) = (case.outputs(case.steps(make)) for make in (pipelined, steps_of))
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def planned(text: str, n: int) -> bool:
+    """Return whether there is a pipeline for a program of matrices without a batch."""
+    (segment,) = segments(Case([parse(text)], (n,), (False,)))
+    return segment.pipeline is not None
+
+
+def test_temporaries_take_each_others_places() -> None:
+    # Of 2 MB each; large ones would have no plan.
+    assert planned("A" + " .* (A + B)" * 30, 500)
+    assert not planned("A .* (A + B) .* B", 1200)
+
+
+def test_a_view_that_is_read_once_is_let_go() -> None:
+    instructions = [
+        Instruction("negative", (0,), (1,)),
+        Instruction("transpose", (1,), (2,)),
+        Instruction("transpose", (2,), (3,)),
+    ]
+    registers: Registers = [np.ones((2, 3)), None, None, None]
+    for step in pipelined(assemble(1, instructions, [3]).instructions, np.dtype(float), {}):
+        step(registers)
+    assert [each is None for each in registers] == [True, True, True, False]

@@ -1,9 +1,9 @@
 """Pipelines: instructions in a row that loops of ufuncs carry out, run in one call.
 
 Which loops, and with what steps, depends on the shapes of the registers. So a pipeline is planned
-when it runs first and planned anew when they have changed; where there is no plan for them (arrays
-with several batch axes, or none at all, an operation that has no loop for its dtype) the steps of
-the executor run. Both compute the same, up to roundings in sums.
+when such registers come first, and kept for the next ones. An instruction without a plan (arrays
+with several batch axes, an operation without a loop for its dtype, large matrices) is a step of the
+executor's, between two pipelines. Both compute the same, up to roundings in sums.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +18,9 @@ from matgrad.expression.executor import Registers, Step, steps_of
 from matgrad.expression.plan import NoPlanError, Plan
 from matgrad.expression.program import Attribute, Instruction, Register
 from matgrad.expression.recipes import RECIPES
+
+# Plans that are kept for instructions; a point and its directions have different shapes.
+MOST_PLANS = 16
 
 
 def pipelined(
@@ -51,60 +54,85 @@ class _Segment:
         self.instructions = instructions
         self.dtype = dtype
         self.numbers = numbers
-        self.steps = steps_of(instructions, dtype, numbers)
         made = {register for each in instructions for register in each.results}
         read = {register for each in instructions for register in each.operands}
+        last = {register for each in instructions for register in each.last_uses}
         self.inputs = sorted(read - made - numbers.keys())
-        dying = {register for each in instructions for register in each.last_uses}
-        # A view that remains is taken of what remains, too, if only until then.
-        self.views: list[Instruction] = []
-        self.kept = made - dying
-        for each in reversed(instructions):
-            if each.operation == "transpose" and each.results[0] in self.kept:
-                self.views.insert(0, each)
-                self.kept |= made.intersection(each.operands)
-        self.kept -= {each.results[0] for each in self.views}
-        self.dying = sorted(dying.intersection({*self.inputs, *self.kept}))
+        self.views = _views_that_remain(instructions, made - last)
+        bases = made.intersection(each.operands[0] for each in self.views)
+        viewed = {each.results[0] for each in self.views}
+        self.kept = (made - last | bases) - viewed
+        self.dying = sorted(last.intersection({*self.inputs, *bases}))
         self.pipeline: Pipeline | None = None
-        # The shapes and strides for which there is no plan.
-        self.unplanned: Any = None
+        # What runs, by the looks of the inputs.
+        self.plans: dict[Any, Pipeline | list[Step]] = {}
 
     def __call__(self, registers: Registers) -> None:
         pipeline = self.pipeline
         if pipeline is None or not pipeline.run(registers):
-            pipeline = self.plan(registers)
-            if pipeline is None or not pipeline.run(registers):
-                for step in self.steps:
+            found = self.found(registers)
+            if not isinstance(found, Pipeline):
+                for step in found:
                     step(registers)
                 return
+            self.pipeline = found
+            found.run(registers)
         for view in self.views:
             registers[view.results[0]] = registers[view.operands[0]].mT
         for register in self.dying:
             registers[register] = None
 
-    def plan(self, registers: Registers) -> Pipeline | None:
-        """Return the pipeline for registers like these."""
-        looks = [(registers[k].shape, registers[k].strides) for k in self.inputs]
-        if looks == self.unplanned:
-            return None
+    def found(self, registers: Registers) -> Pipeline | list[Step]:
+        """Return what runs on registers like these."""
+        arrays = [registers[register] for register in self.inputs]
+        looks = tuple((a.shape, a.strides, a.dtype, a.flags.aligned, type(a)) for a in arrays)
+        found = self.plans.get(looks)
+        if found is None:
+            if len(self.plans) == MOST_PLANS:
+                self.plans = {}
+            self.plans[looks] = found = self.planned(registers)
+        return found
+
+    def planned(self, registers: Registers) -> Pipeline | list[Step]:
+        """Return a pipeline, or steps if something has no plan."""
         plan = Plan(self.dtype, kernels.get_num_threads)
-        try:
-            for register in self.inputs:
-                plan.read(register, registers[register])
-            for instruction in self.instructions:
-                self.follow(plan, instruction)
-            self.pipeline = plan.pipeline()
-        except NoPlanError:
-            self.unplanned = looks
-            return None
-        return self.pipeline
+        if all(plan.reads(register, registers[register]) for register in self.inputs):
+            for place, instruction in enumerate(self.instructions):
+                try:
+                    self.follow(plan, instruction)
+                except NoPlanError:
+                    return self.around(place)
+            pipeline = plan.pipeline()
+            if pipeline is not None:
+                return pipeline
+        return steps_of(self.instructions, self.dtype, self.numbers)
+
+    def around(self, place: int) -> list[Step]:
+        """Return pipelines before and after an instruction, and its own step."""
+        return [
+            *pipelined(self.instructions[:place], self.dtype, self.numbers),
+            *steps_of([self.instructions[place]], self.dtype, self.numbers),
+            *pipelined(self.instructions[place + 1 :], self.dtype, self.numbers),
+        ]
 
     def follow(self, plan: Plan, instruction: Instruction) -> None:
         """Plan an instruction."""
-        for register in instruction.operands:
-            if register in self.numbers:
-                plan.number(register, self.numbers[register])
+        for register in self.numbers.keys() & instruction.operands:
+            plan.number(register, self.numbers[register])
         plan.begin(instruction, self.kept)
         operands = [plan.operand(register) for register in instruction.operands]
         RECIPES[instruction.operation](plan, *operands, *instruction.attributes)
         plan.finish()
+
+
+def _views_that_remain(
+    instructions: Sequence[Instruction], kept: set[Register]
+) -> list[Instruction]:
+    """Return the transpositions whose results remain, or are what others of them are taken of."""
+    views: list[Instruction] = []
+    wanted = set(kept)
+    for each in reversed(instructions):
+        if each.operation == "transpose" and each.results[0] in wanted:
+            views.insert(0, each)
+            wanted.update(each.operands)
+    return views

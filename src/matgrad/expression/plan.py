@@ -1,9 +1,9 @@
 """The plan of a pipeline: where registers are, and the calls of loops that work on them.
 
 An operand is a matrix for each point, or one for all points: rows and columns are any number of
-bytes apart. What depends on no point is computed once, before the blocks. A temporary takes the
-place of one that nobody reads any more, also of an operand of the same operation, if each entry is
-read where it is written.
+bytes apart. A temporary takes the place of one that nobody reads any more, also of an operand of
+the same operation, if each entry is read where it is written. What all points of a batch have in
+common is computed once, before the blocks, which read it: it keeps its place.
 """
 
 from collections import Counter
@@ -25,6 +25,10 @@ Steps: TypeAlias = tuple[int, int, int]
 # Bytes that a block works with: half of an L2 cache. With an eighth of them a program of seven
 # operations on 8 x 8 matrices takes 1.3 times the time, since loops are called more often.
 BLOCK = 1 << 19
+
+# Bytes of temporaries above which there is no plan: elementwise operations on matrices of 8 MB take
+# twice the time of the executor's, which allocates each result where the last one was let go.
+LARGEST = 1 << 23
 
 # Points a block is a multiple of, so that it has whole groups of lanes.
 GROUP = 16
@@ -69,6 +73,12 @@ class Operand(NamedTuple):
         point, row, column = self.steps
         return Operand(self.slot, self.columns, self.rows, (point, column, row), self.batched)
 
+    def steps_of(self, rows: int, columns: int) -> Steps:
+        """Return the steps of a matrix of another size, in which a single row or column repeats."""
+        point, row, column = self.steps
+        row = row if self.rows == rows > 1 else 0
+        return point, row, column if self.columns == columns > 1 else 0
+
     def flat_step(self) -> int | None:
         """Return how far entries are apart, row by row; None if that differs."""
         _, row, column = self.steps
@@ -84,6 +94,7 @@ class Call(NamedTuple):
     slots: Sequence[Slot]
     dimensions: tuple[int, ...]
     steps: tuple[int, ...]
+    axis: int
     points: int
     rows: int
     by_point: tuple[int, ...]
@@ -100,12 +111,18 @@ class Plan:
         Of all arrays.
     threads : callable
         Returns how many threads may run.
+
+    Attributes
+    ----------
+    is_serial : bool
+        Whether a loop has threads of its own.
     """
 
     dtype: np.dtype[Any]
     threads: Callable[[], int]
     count: int | None = None
     work: float = 0.0
+    is_serial: bool = False
     slots: list[Slot] = field(default_factory=list)
     free: list[Slot] = field(default_factory=list)
     once: list[Call] = field(default_factory=list)
@@ -119,14 +136,14 @@ class Plan:
 
     # ---- registers ------------------------------------------------------------------------------
 
-    def read(self, register: Register, array: Array) -> None:
-        """Note an array that comes from outside."""
+    def reads(self, register: Register, array: Array) -> bool:
+        """Note an array that comes from outside; return whether pipelines can read it."""
         usual = type(array) is np.ndarray and array.dtype == self.dtype and array.flags.aligned
         if not usual or array.ndim not in (2, 3) or not array.size:
-            raise NoPlanError
+            return False
         batched = array.ndim == 3
         if batched and self.count not in (None, len(array)):
-            raise NoPlanError
+            return False
         self.count = len(array) if batched else self.count
         about = register, array.shape, array.strides
         rows, columns = array.shape[-2:]
@@ -134,14 +151,19 @@ class Plan:
         row, column = array.strides[-2:]
         steps = (array.strides[0] if batched else 0, row, column)
         self.registers[register] = Operand(slot, rows, columns, steps, batched)
+        return True
 
-    def number(self, register: Register | None, value: Attribute) -> Operand:
-        """Return a number as an operand."""
-        slot = self._slot(Kind.CONSTANT, 0, np.full((1, 1), value, self.dtype))
-        operand = Operand(slot, 1, 1, (0, 0, 0), batched=False)
-        if register is not None:
-            self.registers[register] = operand
-        return operand
+    def number(self, register: Register, value: Attribute) -> None:
+        """Note a number."""
+        if register not in self.registers:
+            self.registers[register] = self.constant(value, 1, 1)
+
+    def constant(self, value: Attribute, rows: int, columns: int) -> Operand:
+        """Return a matrix of entries that are all the same."""
+        array = np.full((rows, columns), value, self.dtype)
+        slot = self._slot(Kind.CONSTANT, 0, array)
+        row, column = array.strides
+        return Operand(slot, rows, columns, (0, row, column), batched=False)
 
     def operand(self, register: Register) -> Operand:
         """Return where a register is."""
@@ -199,7 +221,7 @@ class Plan:
         if kept:
             shape = (*((self.count,) if batched else ()), rows, columns)
             slot = self._slot(Kind.RESULT, rows * columns if batched else 0, (register, shape))
-        elif batched:
+        elif batched or self.count is None:
             slot = self._temporary(rows * columns)
         else:
             slot = self._slot(Kind.SHARED, rows * columns)
@@ -251,35 +273,24 @@ class Plan:
         if any(each.rows not in (1, rows) or each.columns not in (1, columns) for each in operands):
             raise NoPlanError
         whole = [each for each in operands if (each.rows, each.columns) == (rows, columns)]
-        by_columns = rows > 1 < columns and all(each.T.flat_step() for each in whole)
-        by_columns = by_columns and any(each.flat_step() is None for each in whole)
-        batched = any(each.batched for each in operands)
-        item = self.dtype.itemsize
-        point = rows * columns * item if batched else 0
-        by_columns = by_columns and self.results[0] not in self.kept
+        by_columns = self.results[0] not in self.kept and _are_by_columns(whole)
+        item, batched = self.dtype.itemsize, any(each.batched for each in operands)
         inner = (item, rows * item) if by_columns else (columns * item, item)
+        point = rows * columns * item if batched else 0
         self.release_alike(rows, columns, (point, *inner))
         results = [
             self.result(rows, columns, operands, by_columns=by_columns) for _ in range(ufunc.nout)
         ]
-        all_operands = [*operands, *results]
-        if by_columns:
-            rows, columns, all_operands = columns, rows, [each.T for each in all_operands]
-        self._call_nested(ufunc, all_operands, rows, columns)
-        self.work += work * rows * columns * (self.count or 1)
+        self._call_nested(ufunc, [*operands, *results], by_columns=by_columns)
+        self._add_work(work * rows * columns, operands)
 
     def _call_nested(
-        self, ufunc: np.ufunc, operands: Sequence[Operand], rows: int, columns: int
+        self, ufunc: np.ufunc, operands: Sequence[Operand], *, by_columns: bool = False
     ) -> None:
         """Call a loop over as many columns, rows and points at once as their steps allow."""
-        steps = [
-            (
-                each.steps[0],
-                each.steps[1] if each.rows > 1 else 0,
-                each.steps[2] if each.columns > 1 else 0,
-            )
-            for each in operands
-        ]
+        turned = [each.T for each in operands] if by_columns else operands
+        rows, columns = turned[-1].rows, turned[-1].columns
+        steps = [each.steps_of(rows, columns) for each in turned]
         if columns == 1:
             rows, columns, steps = 1, rows, [(point, 0, row) for point, row, _ in steps]
         if all(row == columns * column for _, row, column in steps):
@@ -287,19 +298,11 @@ class Plan:
         if rows == columns == 1:
             steps = [(point, 0, point) for point, _, _ in steps]
         joined = rows == 1 and all(point == columns * column for point, _, column in steps)
-        self.add(
-            Call(
-                ufunc,
-                [each.slot for each in operands],
-                (columns,),
-                tuple(column for _, _, column in steps),
-                columns if joined else 0,
-                rows,
-                tuple(point for point, _, _ in steps),
-                tuple(row for _, row, _ in steps),
-            ),
-            operands,
-        )
+        by_point, by_row, inner = zip(*steps, strict=True)
+        slots = [each.slot for each in operands]
+        points = columns if joined else 0
+        call = Call(ufunc, slots, (columns,), inner, 0, points, rows, by_point, by_row)
+        self._add(call, operands)
 
     def reduce(self, ufunc: np.ufunc, initial: float, operand: Operand) -> None:
         """Call the loop of a binary ufunc as its `reduce` does, over the entries of each matrix."""
@@ -307,23 +310,13 @@ class Plan:
         step = flat.flat_step()
         if step is None:
             raise NoPlanError
-        result = self.result(1, 1, [operand])
-        self._call_nested(np.conjugate, [self.number(None, initial), result], 1, 1)
-        size, by_point = flat.rows * flat.columns, (result.steps[0], flat.steps[0])
-        self.add(
-            Call(
-                ufunc,
-                [result.slot, flat.slot, result.slot],
-                (size,),
-                (0, step, 0),
-                0,
-                1,
-                (*by_point, result.steps[0]),
-                (0, 0, 0),
-            ),
-            [operand],
-        )
-        self.work += size * (self.count or 1)
+        size, result = flat.rows * flat.columns, self.result(1, 1, [operand])
+        self._call_nested(np.conjugate, [self.constant(initial, 1, 1), result])
+        slots = [result.slot, flat.slot, result.slot]
+        by_point = (result.steps[0], flat.steps[0], result.steps[0])
+        call = Call(ufunc, slots, (size,), (0, step, 0), 0, 0, 1, by_point, (0, 0, 0))
+        self._add(call, [operand])
+        self._add_work(size, [operand])
 
     def gufunc(
         self,
@@ -336,46 +329,86 @@ class Plan:
     ) -> None:
         """Call the loop of a generalized ufunc for each point."""
         by_point = tuple(each.steps[0] for each in operands)
-        slots = [each.slot for each in operands]
-        call = Call(
-            ufunc, slots, (1, *dimensions), (*by_point, *core_steps), 1, 1, by_point, by_point
-        )
-        self.add(call, operands)
-        self.work += work * (self.count or 1)
+        slots, steps = [each.slot for each in operands], (*by_point, *core_steps)
+        call = Call(ufunc, slots, (1, *dimensions), steps, 0, 1, 1, by_point, by_point)
+        self._add(call, operands)
+        self._add_work(work, operands)
 
-    def add(self, call: Call, operands: Sequence[Operand]) -> None:
-        """Append a call."""
+    def stacked(
+        self,
+        ufunc: np.ufunc,
+        dimensions: tuple[int, ...],
+        operands: Sequence[Operand],
+        core_steps: tuple[int, ...],
+        *,
+        work: float,
+    ) -> None:
+        """Call the loop of a generalized ufunc once, with the rows of all points as one matrix.
+
+        Its first dimension is that of one point.
+        """
+        by_point = tuple(each.steps[0] for each in operands)
+        slots, steps = [each.slot for each in operands], (*(0 for _ in operands), *core_steps)
+        call = Call(ufunc, slots, (1, *dimensions), steps, 1, dimensions[0], 1, by_point, by_point)
+        self._add(call, operands)
+        self._add_work(work, operands)
+
+    def _add(self, call: Call, operands: Sequence[Operand]) -> None:
         if loop_of(call.ufunc, self.dtype.num) < 0:
             raise NoPlanError
         batched = any(each.batched for each in operands)
         (self.calls if batched else self.once).append(call)
 
+    def _add_work(self, work: float, operands: Sequence[Operand]) -> None:
+        batched = any(each.batched for each in operands)
+        self.work += work * (self.count or 1 if batched else 1)
+
     # ---- all of it ------------------------------------------------------------------------------
 
-    def pipeline(self) -> Pipeline:
-        """Return the pipeline."""
+    def pipeline(self) -> Pipeline | None:
+        """Return the pipeline, None if it would take much memory."""
         ordered = sorted(self.slots, key=lambda slot: slot.kind)
         for number, slot in enumerate(ordered):
             slot.number = number
-        by_kind = {kind: [slot for slot in ordered if slot.kind is kind] for kind in Kind}
-        item, count = self.dtype.itemsize, self.count or 1
-        bytes_a_point = item * sum(slot.size for slot in ordered if slot.kind is not Kind.SHARED)
-        block = max(1, BLOCK // max(1, bytes_a_point))
-        block = block // GROUP * GROUP if block >= GROUP else block
+        abouts = {kind: [slot.about for slot in ordered if slot.kind is kind] for kind in Kind}
+        block, item = self._block(), self.dtype.itemsize
+        shared, temporaries = (
+            [slot.size * item for slot in ordered if slot.kind is kind]
+            for kind in (Kind.SHARED, Kind.TEMPORARY)
+        )
+        if sum(shared) + block * sum(temporaries) > LARGEST:
+            return None
         return Pipeline(
             self.dtype.num,
-            count,
-            min(block, count),
+            self.count or 1,
+            block,
             self.work,
-            self.threads,
-            [slot.about for slot in by_kind[Kind.INPUT]],
-            [slot.about for slot in by_kind[Kind.CONSTANT]],
-            [slot.about for slot in by_kind[Kind.RESULT]],
-            [slot.size * item for slot in by_kind[Kind.SHARED]],
-            [slot.size * item for slot in by_kind[Kind.TEMPORARY]],
+            _one_thread if self.is_serial else self.threads,
+            abouts[Kind.INPUT],
+            abouts[Kind.CONSTANT],
+            abouts[Kind.RESULT],
+            shared,
+            temporaries,
             [_numbered(call) for call in self.once],
             [_numbered(call) for call in self.calls],
         )
+
+    def _block(self) -> int:
+        """Return how many points a block has."""
+        sizes = sum(slot.size for slot in self.slots if slot.kind is not Kind.SHARED)
+        block = max(1, BLOCK // max(1, sizes * self.dtype.itemsize))
+        return min(block // GROUP * GROUP if block >= GROUP else block, self.count or 1)
+
+
+def _are_by_columns(operands: Sequence[Operand]) -> bool:
+    """Return whether matrices lie in memory column by column, and not all row by row."""
+    return all(each.T.flat_step() is not None for each in operands) and any(
+        each.flat_step() is None for each in operands
+    )
+
+
+def _one_thread() -> int:
+    return 1
 
 
 def _numbered(call: Call) -> tuple[Any, ...]:

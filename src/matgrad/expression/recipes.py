@@ -1,7 +1,7 @@
 """Recipes: by which loops of ufuncs a pipeline carries out an operation.
 
-A recipe takes a plan and the operands of an instruction, and raises `NoPlanError` where the steps
-of the executor do better. A new operation of pipelines is one entry of `RECIPES`.
+A recipe takes a plan and the operands and attributes of an instruction, and raises `NoPlanError`
+where the executor does better. A new operation of pipelines is one entry of `RECIPES`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,13 +31,33 @@ def product(plan: Plan, a: Operand, b: Operand) -> None:
     if m == n == 1:
         inner_product(plan, a.T, b)
         return
-    if b.batched and not a.batched and n == 1:
-        # The columns of all points in one product are faster.
+    large = max(m, k, n) > LARGEST_MULTIPLIED
+    if large and not (_suits_blas(plan, a) and _suits_blas(plan, b)):
         raise NoPlanError
-    is_long = 1 in (m, n) and max(m, k, n) > SMALL
-    ufunc = np.matmul if is_long or max(m, k, n) > LARGEST_MULTIPLIED else kernels.matmul
     c = plan.result(m, n, [a, b])
-    plan.gufunc(ufunc, (m, k, n), [a, b, c], _steps(a, b, c), work=2 * m * k * n)
+    work = 2 * m * k * n
+    if not large and a.batched and not b.batched and (m == 1 or a.steps[0] == m * a.steps[1]):
+        steps = _rows_of_all(a), a.steps[2], *b.steps[1:], _rows_of_all(c), c.steps[2]
+        plan.stacked(kernels.matmul, (m, k, n), [a, b, c], steps, work=work)
+    elif not large and b.batched and not a.batched and n == 1:
+        # The columns of all points are the rows of one matrix, which A' is multiplied by.
+        steps = b.steps[0], b.steps[1], *a.T.steps[1:], c.steps[0], c.steps[1]
+        plan.stacked(kernels.matmul, (1, k, m), [b, a, c], steps, work=work)
+    else:
+        blas = large or (1 in (m, n) and max(m, k, n) > SMALL)
+        plan.is_serial |= large
+        ufunc = np.matmul if blas else kernels.matmul
+        plan.gufunc(ufunc, (m, k, n), [a, b, c], _steps(a, b, c), work=work)
+
+
+def _rows_of_all(a: Operand) -> int:
+    """Return how far rows are apart in the matrix of the rows of all points."""
+    return a.steps[0] if a.rows == 1 else a.steps[1]
+
+
+def _suits_blas(plan: Plan, a: Operand) -> bool:
+    """Return whether rows or columns are side by side."""
+    return plan.dtype.itemsize in a.steps[1:]
 
 
 def inner_product(plan: Plan, a: Operand, b: Operand) -> None:
@@ -115,8 +135,18 @@ def squared_norm(plan: Plan, a: Operand) -> None:
 
 
 def total(plan: Plan, a: Operand) -> None:
-    """Add up entries by NumPy's pairwise addition."""
-    plan.reduce(np.add, 0.0, a)
+    """Add up entries: of large matrices by NumPy's pairwise addition.
+
+    Those of small ones, one behind the other, are multiplied by ones, all points at once.
+    """
+    size = a.rows * a.columns
+    step = a.flat_step()
+    if a.batched and size <= LARGEST_MULTIPLIED and step is not None:
+        ones, result = plan.constant(1.0, size, 1), plan.result(1, 1, [a])
+        steps = a.steps[0], step, *ones.steps[1:], *result.steps[:2]
+        plan.stacked(kernels.matmul, (1, size, 1), [a, ones, result], steps, work=2 * size)
+    else:
+        plan.reduce(np.add, 0.0, a)
 
 
 def _elementwise(ufunc: np.ufunc, work: float) -> Recipe:

@@ -307,6 +307,20 @@ static inline vf split_exponent(vf x, vf *exponent) {
 }
 #endif
 
+/* The logarithm where the mantissa of x (from 1 to 2) is a number; where it is zero, inf or NaN, -inf,
+ * inf or NaN. */
+template <class V> static inline V log_or_special(V logarithm, V m) {
+    const V zero{};
+    logarithm = select(equal(m * zero, zero), logarithm, m);
+    return select(equal(m, zero), zero - (matgrad::scalar<V>)__builtin_inf(), logarithm);
+}
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+/* A digit a class of m: 1 takes m itself (NaN and inf), 4 is -inf (zero), 0 leaves the logarithm. */
+static inline vd log_or_special(vd logarithm, vd m) {
+    return (vd)_mm512_fixupimm_pd((__m512d)logarithm, (__m512d)m, _mm512_set1_epi64(0x00100411), 0);
+}
+#endif
+
 /* 2^k for a whole number k in the exponent range. */
 template <class V> static inline V power_of_two(V k) {
     typedef matgrad::traits<V> T;

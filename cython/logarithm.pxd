@@ -3,21 +3,20 @@
 A  log(1 + t) = 2 artanh(u), u = t / (2 + t) <= 1/3: the series in u^2 to the power 16, whose rest
    is below 2e-18. No small t loses anything, as it would in 1 + t.
 B  log|x| = k log 2 + log(1 + f) with |x| = 2^k (1 + f) and 1 + f between the roots of 1/2 and 2. Of
-   log(1 + f) the larger part, f - f^2/2, is taken as it is, and only the rest from the series, now
-   to the power 10 (u^2 <= 0.0295, rest below 3e-18): so a number near 1 keeps its digits (K. C. Ng,
-   in Sun's fdlibm, e_log.c). k log 2 is taken in two parts, of which the first is exact. For a
-   float the series to the power 5 is enough (rest below 1e-10 of the logarithm).
+   log(1 + f) the larger part, f - f^2/2, is taken as it is, and only the rest from a polynomial in
+   u^2 <= 0.0295: so a number near 1 keeps its digits (K. C. Ng, in Sun's fdlibm, e_log.c, whose
+   seven coefficients these are; error below 2^-58). k log 2 is taken in two parts, of which the
+   first is exact. For a float the first five terms are enough (1e-10 of the logarithm).
 
-Cost of B: about 30 operations of a register, two of them divisions: slogdet takes 0.59 of the time
-that it takes with the C library's logarithm at n = 2, 0.84 at n = 4 (Zen 4). Error of B: below one
-unit in the last place (tested against mpmath). Rejected, not measured: minimax polynomials (two
-terms fewer, and coefficients without a source).
+Cost of B: about 30 operations of a register, one of them a division: slogdet takes 0.56 of the time
+that it takes with the C library's logarithm at n = 2, 0.82 at n = 4 (Zen 4). Error of B: below one
+unit in the last place (tested against mpmath). Rejected: the series to the power 10 instead of the
+polynomial (1.03 to 1.06 times the time of slogdet at n = 2 to 4, the same error).
 """
 
-from libc.math cimport INFINITY
-
 from lanes cimport (
-    DOUBLES, absolute, both, broadcast, equal, greater, multiply_add, select, split_exponent, vd,
+    DOUBLES, absolute, both, broadcast, greater, log_or_special, multiply_add, select,
+    split_exponent, vd,
 )
 
 cdef extern from *:
@@ -25,13 +24,19 @@ cdef extern from *:
     static const double ARTANH_SERIES[] = {
         1.0 / 33, 1.0 / 31, 1.0 / 29, 1.0 / 27, 1.0 / 25, 1.0 / 23, 1.0 / 21, 1.0 / 19,
         1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3};
-    enum { ARTANH_TERMS = 16, LOG_TERMS = 10, FLOAT_LOG_TERMS = 5 };
+    /* (log(1 + f) - 2 u) / u as a polynomial in u^2, for abs(u) <= 0.1716, without its first power. */
+    static const double LOG_SERIES[] = {
+        1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
+        2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
+        6.666666666666735130e-01};
+    enum { ARTANH_TERMS = 16, LOG_TERMS = 7, FLOAT_LOG_TERMS = 5 };
     static const double LN2_HIGH = 6.93147180369123816490e-01; /* 32 bits: k times it is exact */
     static const double LN2_LOW = 1.90821492927058770002e-10;
     static const double SQRT2 = 1.41421356237309504880;
     """
     const double LN2_HIGH, LN2_LOW, SQRT2
     const double *ARTANH_SERIES
+    const double *LOG_SERIES
     int ARTANH_TERMS
     int LOG_TERMS
     int FLOAT_LOG_TERMS
@@ -53,11 +58,10 @@ cdef inline vd log_magnitude(vd x, vd exponent, int terms) noexcept nogil:
     u = f / (broadcast(2.0, zero) + f)
     square = u * u
     half_square = half * f * f
-    rest = (square + square) * series(ARTANH_SERIES + ARTANH_TERMS - terms, terms, square)
+    rest = square * series(LOG_SERIES + LOG_TERMS - terms, terms, square)
     rest = multiply_add(k, broadcast(LN2_LOW, zero), u * (half_square + rest))
     f = multiply_add(k, broadcast(LN2_HIGH, zero), f - (half_square - rest))
-    f = select(equal(m * zero, zero), f, m)
-    return select(equal(m, zero), broadcast(-INFINITY, zero), f)
+    return log_or_special(f, m)
 
 
 cdef inline vd series(const double *coefficients, int terms, vd x) noexcept nogil:

@@ -39,13 +39,19 @@ cdef inline double quadratic_by_rows(
     cdef Py_ssize_t step = W * gradient.column if both else 0
     cdef lane *products = memory + 2 * vectors * m
     cdef lane total = broadcast(0.0, like)
+    cdef factor right
     cdef double value = 0.0
+    cdef bint loose = a.column == item and m % (2 * W) == 0
     for t in range(vectors):
-        pack_vector(a, m, m, t, vector(memory, m, vectors, False, t), 2)
+        if not loose:
+            pack_vector(a, m, m, t, vector(memory, m, vectors, False, t), 2)
         if both:
             pack_vector(transposed(a), m, m, t, vector(memory, m, vectors, True, t), 2)
     for t in range(vectors if both else vectors // 2):
-        multiply_columns(like, 2, True, x, panel(memory, m, t), panel(products, n, t), n, m, 2 * W)
+        right = panel(memory, m, t)
+        if loose and t < vectors // 2:
+            right = factor(a.first + 2 * t * sizeof(like), a.row, 0)
+        multiply_columns(like, 2, True, x, right, panel(products, n, t), n, m, 2 * W)
     if not both and vectors & 1:
         t = vectors - 1
         multiply_columns(like, 1, True, x, panel(memory, m, t), panel(products, n, t), n, m, W)

@@ -24,7 +24,7 @@ cdef extern from *:
     static const double ARTANH_SERIES[] = {
         1.0 / 33, 1.0 / 31, 1.0 / 29, 1.0 / 27, 1.0 / 25, 1.0 / 23, 1.0 / 21, 1.0 / 19,
         1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3};
-    /* (log(1 + f) - 2 u) / u as a polynomial in u^2, for abs(u) <= 0.1716, without its first power. */
+    /* (log(1 + f) - 2 u) / u^3 as a polynomial in u^2, for abs(u) <= 0.1716. */
     static const double LOG_SERIES[] = {
         1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
         2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,

@@ -180,6 +180,30 @@ def test_a_forked_child_computes_the_same(isa: str) -> None:
     assert output(FORK, MATGRAD_ISA=isa) == "True"
 
 
+NO_MEMORY = """
+import resource
+import numpy as np
+from matgrad import inv
+
+X, out = np.eye(1500), np.empty((1500, 1500))
+inv(np.eye(40))
+with open("/proc/self/statm") as file:
+    pages = int(file.read().split()[0])
+limit = pages * resource.getpagesize() + (1 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    inv(X, out=out)
+except MemoryError:
+    print("MemoryError")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system is not Linux")
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_a_kernel_that_finds_no_memory_says_so(isa: str) -> None:
+    assert output(NO_MEMORY, MATGRAD_ISA=isa, OMP_NUM_THREADS="1") == "MemoryError"
+
+
 @pytest.mark.parametrize("isa", instruction_sets())
 def test_instruction_sets_agree(isa: str) -> None:
     X = np.random.default_rng(0).normal(size=(50, 7, 7))

@@ -18,7 +18,7 @@ from flags cimport FE_INVALID, FE_OVERFLOW, clear_flags, raise_flags, raised_fla
 from lanes cimport lane, set_element, spaced, store_lanes, vd, width
 from pack cimport MOST_LANES, item_size, pack, place_matrices, read, unpack
 from plain cimport FINE, INVALID, OVERFLOWED
-from threads cimport thread_count, thread_number
+from threads cimport PARALLEL, UNLOCKED, thread_count, thread_number
 
 cdef extern from "Python.h" nogil:
     void *PyErr_NoMemory() noexcept         # Cython's takes the result, always NULL, for a failure
@@ -27,9 +27,6 @@ cdef extern from "Python.h" nogil:
     void PyEval_RestoreThread(PyThreadState *) noexcept
 
 cdef enum:
-    # Operations of a batch from which it pays to give back the GIL, and to start threads.
-    UNLOCKED = 100000
-    PARALLEL = 1000000
     # Parts a thread, handed out as threads come free: cores are not equally fast, or equally idle.
     PARTS = 8
 

@@ -4,8 +4,8 @@ Tiles of C stay in registers (tiles.h). B is read where it is if its rows lie al
 last lanes as part of a vector (packed before, they took 1.2 to 1.4 times the time at n = 9 to 20;
 without AVX2, where that is no instruction, they are packed). Other B are packed in pairs of
 vectors: half squares of B' are transposed in registers. Lanes beyond the last column repeat it, so
-that they raise no flag of their own. A B that is the same for the whole batch is packed once. A
-batch of products of one tile each runs in one loop.
+that they raise no flag of their own. A B that is the same for the whole batch is packed once by
+each thread. A batch of products of one tile each runs in one loop.
 
 C with one column is A b: along the rows of A, W of them at once, whose lanes are added up by pairs
 (transposed and then added, they took 1.8 times the time at 50 x 8), or else as b'A'.
@@ -17,6 +17,7 @@ Rejected, not measured: one pair a lane (three transpositions for each product),
 (programs leave sizes above 256 to BLAS).
 """
 
+from libc.string cimport memcpy
 from numpy cimport npy_intp
 
 from cython.parallel cimport prange
@@ -33,7 +34,7 @@ from pack cimport MOST_LANES, item_size, load_one, put, read
 from plain cimport FINE
 
 cdef extern from "tiles.h" nogil:
-    bint PARTS "matgrad::PARTS"
+    bint LOADS_PARTS "matgrad::LOADS_PARTS"
     ctypedef struct factor "matgrad::factor":
         char *first
         Py_ssize_t row
@@ -56,11 +57,11 @@ cdef inline void matmul_real(
     lane like, char **args, const npy_intp *dimensions, const npy_intp *steps
 ) noexcept nogil:
     cdef Py_ssize_t m = dimensions[1], k = dimensions[2], n = dimensions[3]
-    cdef Py_ssize_t W = width(like), most = max(m if n == 1 else n, W)
+    cdef Py_ssize_t packed = packed_vectors(like, m, k, n)
+    cdef Py_ssize_t copied = m * n // width(like) + 1 if is_in_place(args) else 0
     cdef int status = FINE, part
     cdef batch b
-    if not begin(&b, args, dimensions, steps, 1, (k + W) * ((most + W - 1) // W) * sizeof(like),
-                 2 * m * k * n):
+    if not begin(&b, args, dimensions, steps, 1, (packed + copied) * sizeof(like), 2 * m * k * n):
         return
     if b.threads == 1:
         status = matmul_part(like, &b, 0)
@@ -70,32 +71,67 @@ cdef inline void matmul_real(
     end(&b, status)
 
 
+cdef inline Py_ssize_t packed_vectors(
+    lane like, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n
+) noexcept nogil:
+    """How many vectors B takes, packed, or if n is 1, b or A'."""
+    cdef Py_ssize_t W = width(like), most = max(m if n == 1 else n, W)
+    return (k + W) * ((most + W - 1) // W)
+
+
+cdef inline bint is_in_place(char **args) noexcept nogil:
+    """Whether C is A or B: of arguments that overlap it otherwise NumPy makes copies."""
+    return args[2] == args[0] or args[2] == args[1]
+
+
 cdef inline int matmul_part(lane like, const batch *b, int part) noexcept nogil:
     cdef Py_ssize_t m = b.dimensions[1], k = b.dimensions[2], n = b.dimensions[3], p
-    cdef Py_ssize_t item = item_size(like), first = part_start(b, part)
+    cdef Py_ssize_t first = part_start(b, part), count = part_stop(b, part) - first
     cdef const npy_intp *strides = b.steps + 3      # of the rows and columns of A, B and C
-    cdef bint along = n == 1 and strides[1] == item
+    cdef factor A = factor(b.args[0] + first * b.steps[0], strides[0], strides[1])
+    cdef factor B = factor(b.args[1] + first * b.steps[1], strides[2], strides[3])
+    cdef factor C = factor(b.args[2] + first * b.steps[2], strides[4], strides[5])
     cdef lane *packed = <lane *> part_memory(b)
-    cdef factor A, B, C
+    cdef lane *copy = packed + packed_vectors(like, m, k, n)
+    cdef factor own = factor(<char *> copy, n * item_size(like), item_size(like))
+    cdef bint apart = is_in_place(b.args)
     clear_flags()
-    A = factor(b.args[0] + first * b.steps[0], strides[0], strides[1])
-    B = factor(b.args[1] + first * b.steps[1], strides[2], strides[3])
-    C = factor(b.args[2] + first * b.steps[2], strides[4], strides[5])
-    if m > 1 < n and multiply_each(
-        like, A, b.steps[0], B, b.steps[1], C, b.steps[2], m, k, n, part_stop(b, part) - first
+    # Rows and columns have ways of their own. A tile is stored when all has been read.
+    if m > 1 and n > 1 and multiply_each(
+        like, A, b.steps[0], B, b.steps[1], C, b.steps[2], m, k, n, count
     ):
         return raised()
-    for p in range(first, part_stop(b, part)):
-        A.first = b.args[0] + p * b.steps[0]
-        B.first = b.args[1] + p * b.steps[1]
-        C.first = b.args[2] + p * b.steps[2]
-        if along:
-            multiply_column(like, A, B, C, m, k, packed)
-        elif n == 1:
-            multiply(like, transposed(B), transposed(A), transposed(C), 1, k, m, packed, True)
-        else:
-            multiply(like, A, B, C, m, k, n, packed, p == first or b.steps[1] != 0)
+    for p in range(count):
+        multiply_pair(like, A, B, own if apart else C, m, k, n, packed,
+                      p == 0 or b.steps[1] != 0)
+        if apart:
+            copy_matrix(like, own, C, m, n)
+        A.first, B.first = A.first + b.steps[0], B.first + b.steps[1]
+        C.first += b.steps[2]
     return raised()
+
+
+cdef inline void multiply_pair(
+    lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n,
+    lane *packed, bint new
+) noexcept nogil:
+    """C = A B; unless B is new, what has to be packed of it is in `packed`."""
+    if n == 1 and a.column == item_size(like):
+        multiply_column(like, a, b, c, m, k, packed)
+    elif n == 1:
+        multiply(like, transposed(b), transposed(a), transposed(c), 1, k, m, packed, True)
+    else:
+        multiply(like, a, b, c, m, k, n, packed, new)
+
+
+cdef inline void copy_matrix(
+    lane like, factor source, factor target, Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t i, j, item = item_size(like)
+    for i in range(m):
+        for j in range(n):
+            memcpy(target.first + i * target.row + j * target.column,
+                   source.first + i * source.row + j * source.column, item)
 
 
 cdef inline factor transposed(factor a) noexcept nogil:
@@ -108,15 +144,15 @@ cdef inline void multiply(
     lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n,
     lane *packed, bint new
 ) noexcept nogil:
-    """C (m, n) = A B; unless B is new, what has to be packed of it is in `packed`."""
+    """C (m, n) = A B, for n > 1 or m = 1."""
     cdef Py_ssize_t W = width(like), vectors = (n + W - 1) // W, t
     # So many vectors are read where they are.
     cdef Py_ssize_t loose = (0 if b.column != item_size(like) else
-                             vectors if n % W == 0 or (PARTS and m > 1) else n // W // 2 * 2)
+                             vectors if n % W == 0 or (LOADS_PARTS and m > 1) else n // W // 2 * 2)
     cdef factor right, place
     cdef int pair
-    if new and loose < vectors:
-        pack_factor(b, k, n, packed)
+    if new:
+        pack_factor(b, k, n, loose, packed)
     for t in range(0, vectors, 2):
         pair = <int> min(2, vectors - t)
         place = factor(c.first + t * W * c.column, c.row, c.column)
@@ -159,11 +195,13 @@ cdef inline void multiply_row(
             (sums[0] + sums[1]) + (sums[2] + sums[3]))
 
 
-cdef inline void pack_factor(factor b, Py_ssize_t k, Py_ssize_t n, lane *packed) noexcept nogil:
-    """Rows of B as whole vectors; lanes beyond the last column repeat it."""
+cdef inline void pack_factor(
+    factor b, Py_ssize_t k, Py_ssize_t n, Py_ssize_t first, lane *packed
+) noexcept nogil:
+    """Vectors `first` on of the rows of B; lanes beyond the last column repeat it."""
     cdef Py_ssize_t W = width(packed[0]), vectors = (n + W - 1) // W, t
     cdef factor place
-    for t in range(vectors):
+    for t in range(first, vectors):
         place = columns(packed, k, t, vectors)
         pack_vector(b, k, n, t, <lane *> place.first,
                     place.row // <Py_ssize_t> sizeof(packed[0]))

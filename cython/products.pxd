@@ -9,9 +9,10 @@ of X are transposed in registers and multiplied with W rows of A, so both are re
 
 tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two
 products of n m^2 + n^2 m multiply-adds, four with the gradient. Small triples go one to a lane;
-from some size on they are taken one at a time (quadratics.pxd), in 0.83 of the time at n = 8, 1.02
-to 1.14 at n = 9 and 10, 0.65 at n = 14 and 15 (AVX-512, Zen 4). Rejected: einsum's order (strided
-reads of X), forming X'QX A (one more product of m^2 n).
+from some size on they are taken one at a time (quadratics.pxd), in 0.83 of the time at n = m = 8
+and 0.65 at 14 and 15, but not if X has so few columns that vectors are nearly empty (1.14 at
+n = m = 9, 1.7 at 40 x 1; AVX-512, Zen 4). Rejected: einsum's order (strided reads of X), forming
+X'QX A (one more product of m^2 n).
 """
 
 from lanes cimport (
@@ -26,8 +27,8 @@ cdef enum:
 cdef inline bint alone(Py_ssize_t n, Py_ssize_t m, lane like) noexcept nogil:
     """Whether triples of this size are multiplied one at a time, and not in lanes."""
     cdef Py_ssize_t W = width(like)
-    if W < m and 4 * m < 5 * W:
-        return False    # a second vector that is nearly empty
+    if 8 * m < 5 * W * ((m + W - 1) // W):
+        return False    # vectors that are nearly empty
     if lane is vd:
         return n * m >= (36 if W == 8 else 49)
     else:

@@ -7,6 +7,11 @@ are serial. Rejected: a pool of our own (oversubscribes beside OpenMP's), omp_se
 (changes others').
 """
 
+cdef enum:
+    # Operations from which it pays to give back the GIL, and to start threads.
+    UNLOCKED = 100000
+    PARALLEL = 1000000
+
 cdef extern from *:
     """
     #include <atomic>

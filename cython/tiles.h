@@ -24,7 +24,7 @@ enum { ROWS_OF_PAIRS = 6 };
 #endif
 
 /* Whether a part of a vector can be loaded in one instruction; elsewhere B is packed in vectors. */
-enum { PARTS = MATGRAD_VECTOR_BYTES > 16 };
+enum { LOADS_PARTS = MATGRAD_VECTOR_BYTES > 16 };
 
 /* A matrix: the address of its first entry, and how many bytes rows and columns are apart. */
 struct factor {
@@ -122,8 +122,7 @@ template <int ROWS, int VECTORS, class V> struct tile {
  * number of rows is a type, since it has to be known when the tile is compiled. */
 template <int VECTORS, class Work> static inline void by_rows(ptrdiff_t m, const Work &work) {
     constexpr int most = VECTORS == 1 ? MOST_ROWS : ROWS_OF_PAIRS;
-    const unsigned tiles = unsigned(m + most - 1) / most;
-    const ptrdiff_t least = tiles > 1 ? unsigned(m) / tiles : m;
+    const ptrdiff_t tiles = (m + most - 1) / most, least = tiles > 1 ? m / tiles : m;
     ptrdiff_t rest = m - tiles * least, i = 0;
     while (i < m) {
         const ptrdiff_t rows = least + (rest-- > 0);
@@ -143,7 +142,7 @@ template <int VECTORS, class Work> static inline void by_rows(ptrdiff_t m, const
 
 /* Numbers, not factors: those would be copied on the way, as vectors that wait for their parts. */
 template <int ROWS, int VECTORS, bool WHOLE, class V>
-__attribute__((noinline)) static void multiply_tile(
+__attribute__((noinline)) static void multiply_rows(
     char *a, ptrdiff_t a_row, ptrdiff_t a_column, char *b, ptrdiff_t b_row, char *c,
     ptrdiff_t c_row, ptrdiff_t c_column, ptrdiff_t k, ptrdiff_t count) {
     tile<ROWS, VECTORS, V> sums;
@@ -155,7 +154,7 @@ template <int VECTORS, bool WHOLE, class V>
 static inline void multiply_vectors(V, factor a, factor b, factor c, ptrdiff_t m, ptrdiff_t k,
                                     ptrdiff_t count) {
     by_rows<VECTORS>(m, [&](auto rows, ptrdiff_t i) {
-        multiply_tile<rows(), VECTORS, WHOLE, V>(a.first + i * a.row, a.row, a.column, b.first,
+        multiply_rows<rows(), VECTORS, WHOLE, V>(a.first + i * a.row, a.row, a.column, b.first,
                                                  b.row, c.first + i * c.row, c.row, c.column, k,
                                                  count);
     });
@@ -166,14 +165,14 @@ static inline void multiply_vectors(V, factor a, factor b, factor c, ptrdiff_t m
 template <class V>
 static inline void multiply_columns(V like, int vectors, bool whole, factor a, factor b, factor c,
                                     ptrdiff_t m, ptrdiff_t k, ptrdiff_t count) {
-    if (vectors == 2 && (whole || !PARTS))
+    if constexpr (LOADS_PARTS) {
+        if (!whole && vectors == 2) return multiply_vectors<2, false>(like, a, b, c, m, k, count);
+        if (!whole) return multiply_vectors<1, false>(like, a, b, c, m, k, count);
+    }
+    if (vectors == 2)
         multiply_vectors<2, true>(like, a, b, c, m, k, count);
-    else if (vectors == 2)
-        multiply_vectors<2, !PARTS>(like, a, b, c, m, k, count);
-    else if (whole || !PARTS)
-        multiply_vectors<1, true>(like, a, b, c, m, k, count);
     else
-        multiply_vectors<1, !PARTS>(like, a, b, c, m, k, count);
+        multiply_vectors<1, true>(like, a, b, c, m, k, count);
 }
 
 /* A tile of G = Q XA + Q' XA', stored unless it has no address, and sum_ij x_ij (Q XA)_ij, added to a
@@ -235,7 +234,7 @@ static inline bool multiply_each(V, factor a, ptrdiff_t a_step, factor b, ptrdif
                                  factor c, ptrdiff_t c_step, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n,
                                  ptrdiff_t count) {
     constexpr ptrdiff_t W = traits<V>::width, item = sizeof(scalar<V>);
-    const bool whole = n == W, fits = whole || (n < W && PARTS);
+    const bool whole = n == W, fits = whole || (n < W && LOADS_PARTS);
     if (!fits || m > MOST_ROWS || b.column != item || c.column != item) return false;
     by_rows<1>(m, [&](auto rows, ptrdiff_t) {
         if (whole)

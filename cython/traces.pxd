@@ -1,6 +1,5 @@
 """Loops of the gufuncs that multiply and add: tr X, tr(AX), tr(XAX'Q) and its gradient."""
 
-from libc.string cimport memcpy
 from numpy cimport npy_intp
 
 from cython.parallel cimport prange
@@ -12,7 +11,7 @@ from batches cimport (
 from determinants cimport complex_type
 from flags cimport clear_flags
 from lanes cimport broadcast, lane, width
-from matmul cimport factor
+from matmul cimport copy_matrix, factor
 from pack cimport item_size, real
 from plain cimport FINE
 from products cimport (
@@ -170,11 +169,11 @@ cdef inline int small_quadratic_part(
 cdef inline int large_quadratic_part(
     lane like, const batch *b, bint gradient, int part
 ) noexcept nogil:
-    """One triple at a time, along rows; a gradient that overlaps an argument is copied there."""
+    """One triple at a time, along rows; a gradient in place of an argument is copied there."""
     cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], core = 5 if gradient else 4, k
     cdef Py_ssize_t item = item_size(like), vectors = n * m // width(like) + 1
     cdef const npy_intp *strides = b.steps + core
-    cdef bint apart = gradient and overlaps(b, n, m)
+    cdef bint apart = gradient and is_gradient_in_place(b)
     cdef lane *copy = <lane *> part_memory(b)
     cdef lane *memory = copy + 2 * vectors
     cdef factor x, a, q, own = factor(<char *> (copy + vectors), m * item, item)
@@ -194,39 +193,9 @@ cdef inline int large_quadratic_part(
     return raised()
 
 
-cdef inline bint overlaps(const batch *b, Py_ssize_t n, Py_ssize_t m) noexcept nogil:
-    """Whether gradients share memory with arguments."""
-    cdef const npy_intp *strides = b.steps + 5
-    cdef span x = span_of(b, 0, n, m, strides), a = span_of(b, 1, m, m, strides + 2)
-    cdef span q = span_of(b, 2, n, n, strides + 4), g = span_of(b, 4, n, m, strides + 6)
-    return ((x.low <= g.high and g.low <= x.high) or (a.low <= g.high and g.low <= a.high)
-            or (q.low <= g.high and g.low <= q.high))
-
-
-cdef struct span:
-    # The addresses of the first and the last entry of all matrices of an operand.
-    char *low
-    char *high
-
-
-cdef inline span span_of(
-    const batch *b, int operand, Py_ssize_t m, Py_ssize_t n, const npy_intp *strides
-) noexcept nogil:
-    cdef Py_ssize_t matrices = b.steps[operand] * (b.count - 1)
-    cdef Py_ssize_t rows = strides[0] * (m - 1), columns = strides[1] * (n - 1)
-    cdef char *first = b.args[operand]
-    return span(first + min(matrices, 0) + min(rows, 0) + min(columns, 0),
-                first + max(matrices, 0) + max(rows, 0) + max(columns, 0))
-
-
-cdef inline void copy_matrix(
-    lane like, factor source, factor target, Py_ssize_t m, Py_ssize_t n
-) noexcept nogil:
-    cdef Py_ssize_t i, j, item = item_size(like)
-    for i in range(m):
-        for j in range(n):
-            memcpy(target.first + i * target.row + j * target.column,
-                   source.first + i * source.row + j * source.column, item)
+cdef inline bint is_gradient_in_place(const batch *b) noexcept nogil:
+    """Whether it is X, A or Q: of arguments that overlap it otherwise NumPy makes copies."""
+    return b.args[4] == b.args[0] or b.args[4] == b.args[1] or b.args[4] == b.args[2]
 
 
 cdef inline char *matrix(const batch *b, int operand, Py_ssize_t k) noexcept nogil:

@@ -77,6 +77,20 @@ def test_it_writes_where_it_is_told_and_nowhere_else(
             assert np.all(room == 7)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [*SIZES, 50])
+def test_it_may_take_the_place_of_a_factor(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type
+) -> None:
+    for k in (0, 1):
+        for view in (np.asarray, np.matrix_transpose, np.flipud):
+            pair = factors(rng, 5, (n, n, n), dtype)
+            expected = kernels.matmul(*pair)
+            place = view(pair[k])
+            kernels.matmul(*pair, out=place)
+            np.testing.assert_array_equal(place, expected)
+
+
 def test_small_integers_are_multiplied_exactly(
     kernels: ModuleType, rng: np.random.Generator
 ) -> None:

@@ -1,12 +1,12 @@
 """Pipelines: instructions in a row that loops of ufuncs carry out, run in one call.
 
 Which loops, and with what steps, depends on the shapes of the registers. So a pipeline is planned
-when such registers come first, and kept for the next ones. An instruction without a plan (arrays
-with several batch axes, an operation without a loop for its dtype, large matrices) is a step of the
-executor's, between two pipelines. Both compute the same, up to roundings in sums.
+when such registers come first, and kept for the next ones. An instruction without a plan (of large
+matrices, or without a loop for its dtype) is a step of the executor's, between two pipelines; all
+are, where arrays have several batch axes. Both compute the same, up to roundings in sums.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -68,52 +68,66 @@ class _Segment:
         self.plans: dict[Any, Pipeline | list[Step]] = {}
 
     def __call__(self, registers: Registers) -> None:
-        pipeline = self.pipeline
-        if pipeline is None or not pipeline.run(registers):
-            found = self.found(registers)
-            if not isinstance(found, Pipeline):
-                for step in found:
-                    step(registers)
-                return
+        if self.pipeline is not None and self.pipeline.run(registers):
+            self.finish(registers)
+            return
+        arrays = [registers[register] for register in self.inputs]
+        looks = tuple((a.shape, a.strides, a.dtype, a.flags.aligned, type(a)) for a in arrays)
+        found = self.plans.get(looks)
+        if isinstance(found, Pipeline):
             self.pipeline = found
             found.run(registers)
+            self.finish(registers)
+        elif found is not None:
+            for step in found:
+                step(registers)
+        else:
+            if len(self.plans) == MOST_PLANS:
+                self.plans = {}
+            self.plans[looks] = self.first(registers)
+
+    def finish(self, registers: Registers) -> None:
+        """Set the views that remain, and let go what nobody reads."""
         for view in self.views:
             registers[view.results[0]] = registers[view.operands[0]].mT
         for register in self.dying:
             registers[register] = None
 
-    def found(self, registers: Registers) -> Pipeline | list[Step]:
-        """Return what runs on registers like these."""
-        arrays = [registers[register] for register in self.inputs]
-        looks = tuple((a.shape, a.strides, a.dtype, a.flags.aligned, type(a)) for a in arrays)
-        found = self.plans.get(looks)
-        if found is None:
-            if len(self.plans) == MOST_PLANS:
-                self.plans = {}
-            self.plans[looks] = found = self.planned(registers)
-        return found
+    def first(self, registers: Registers) -> Pipeline | list[Step]:
+        """Run on registers like none before, and return what runs on the next ones."""
+        pipeline, _ = self.planned(registers)
+        if pipeline is not None:
+            self.pipeline = pipeline
+            pipeline.run(registers)
+            self.finish(registers)
+            return pipeline
+        steps: list[Step] = []
+        for step in self.pieces(registers):
+            step(registers)
+            steps.append(step)
+        return steps
 
-    def planned(self, registers: Registers) -> Pipeline | list[Step]:
-        """Return a pipeline, or steps if something has no plan."""
+    def pieces(self, registers: Registers) -> Iterator[Step]:
+        """Yield pipelines and, for what has no plan, steps; each runs before the next is made."""
+        rest = self.instructions
+        while rest:
+            _, place = _Segment(rest, self.dtype, self.numbers).planned(registers)
+            yield from pipelined(rest[:place], self.dtype, self.numbers)
+            yield from steps_of(rest[place : place + 1], self.dtype, self.numbers)
+            rest = rest[place + 1 :]
+
+    def planned(self, registers: Registers) -> tuple[Pipeline | None, int]:
+        """Return the pipeline, if all has a plan, and how many instructions at the start have."""
         plan = Plan(self.dtype, kernels.get_num_threads)
-        if all(plan.reads(register, registers[register]) for register in self.inputs):
-            for place, instruction in enumerate(self.instructions):
-                try:
-                    self.follow(plan, instruction)
-                except NoPlanError:
-                    return self.around(place)
-            pipeline = plan.pipeline()
-            if pipeline is not None:
-                return pipeline
-        return steps_of(self.instructions, self.dtype, self.numbers)
-
-    def around(self, place: int) -> list[Step]:
-        """Return pipelines before and after an instruction, and its own step."""
-        return [
-            *pipelined(self.instructions[:place], self.dtype, self.numbers),
-            *steps_of([self.instructions[place]], self.dtype, self.numbers),
-            *pipelined(self.instructions[place + 1 :], self.dtype, self.numbers),
-        ]
+        if not all(plan.reads(register, registers[register]) for register in self.inputs):
+            return None, 0
+        for place, instruction in enumerate(self.instructions):
+            try:
+                self.follow(plan, instruction)
+            except NoPlanError:
+                return None, place
+        pipeline = plan.pipeline()
+        return pipeline, 0 if pipeline is None else len(self.instructions)
 
     def follow(self, plan: Plan, instruction: Instruction) -> None:
         """Plan an instruction."""

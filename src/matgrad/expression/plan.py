@@ -99,6 +99,7 @@ class Call(NamedTuple):
     rows: int
     by_point: tuple[int, ...]
     by_row: tuple[int, ...]
+    single: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -343,13 +344,17 @@ class Plan:
         *,
         work: float,
     ) -> None:
-        """Call the loop of a generalized ufunc once, with the rows of all points as one matrix.
+        """Call the loop of a product A B once, with the rows of all points as one matrix A.
 
         Its first dimension is that of one point.
         """
         by_point = tuple(each.steps[0] for each in operands)
-        slots, steps = [each.slot for each in operands], (*(0 for _ in operands), *core_steps)
-        call = Call(ufunc, slots, (1, *dimensions), steps, 1, dimensions[0], 1, by_point, by_point)
+        slots, outer = [each.slot for each in operands], (0,) * len(operands)
+        steps = (*outer, *core_steps)
+        # One row becomes two that lie in the same place, as does what they give.
+        single = (*outer, 0, *core_steps[1:4], 0, core_steps[5])
+        rows = dimensions[0]
+        call = Call(ufunc, slots, (1, *dimensions), steps, 1, rows, 1, by_point, by_point, single)
         self._add(call, operands)
         self._add_work(work, operands)
 

@@ -282,13 +282,16 @@ class Plan:
         results = [
             self.result(rows, columns, operands, by_columns=by_columns) for _ in range(ufunc.nout)
         ]
-        self._call_nested(ufunc, [*operands, *results], by_columns=by_columns)
+        self.write(ufunc, [*operands, *results], by_columns=by_columns)
         self._add_work(work * rows * columns, operands)
 
-    def _call_nested(
+    def write(
         self, ufunc: np.ufunc, operands: Sequence[Operand], *, by_columns: bool = False
     ) -> None:
-        """Call a loop over as many columns, rows and points at once as their steps allow."""
+        """Call an elementwise loop; results are among the operands, the last of which is whole.
+
+        As many columns, rows and points are taken at once as their steps allow.
+        """
         turned = [each.T for each in operands] if by_columns else operands
         rows, columns = turned[-1].rows, turned[-1].columns
         steps = [each.steps_of(rows, columns) for each in turned]
@@ -312,7 +315,7 @@ class Plan:
         if step is None:
             raise NoPlanError
         size, result = flat.rows * flat.columns, self.result(1, 1, [operand])
-        self._call_nested(np.conjugate, [self.constant(initial, 1, 1), result])
+        self.write(np.conjugate, [self.constant(initial, 1, 1), result])
         slots = [result.slot, flat.slot, result.slot]
         by_point = (result.steps[0], flat.steps[0], result.steps[0])
         call = Call(ufunc, slots, (size,), (0, step, 0), 0, 0, 1, by_point, (0, 0, 0))

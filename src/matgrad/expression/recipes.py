@@ -100,31 +100,33 @@ def trace(plan: Plan, a: Operand) -> None:
 
 def factorise(plan: Plan, a: Operand, *wanted: str) -> None:
     """Take what one kernel gives of det, logdet, inverse and adjugate."""
-    names = {*wanted}
-    kernel, given = next((each for each in FACTORISATIONS if names <= {*each[1]}), (None, ()))
-    if kernel is None:
-        raise NoPlanError
-    n = a.rows
+    names, n = {*wanted}, a.rows
+    kernel, given = next(each for each in FACTORISATIONS if names <= {*each[1], *each[2]})[:2]
     found = {name: plan.result(*_size(name, n), [a]) for name in wanted}
     results = [found.get(name) or plan.unread(*_size(name, n), [a]) for name in given]
     if kernel is kernels.det_and_gradient:
         results[1] = results[1].T
     matrices = [each for each, name in zip(results, given, strict=True) if name in MATRICES]
     plan.gufunc(kernel, (n,), [a, *results], _steps(a, *matrices), work=2 * n**3)
+    if "det" in names and "det" not in given:
+        sign, logarithm, det = *results[:2], found["det"]
+        plan.write(np.exp, [logarithm, det])
+        plan.write(np.multiply, [sign, det, det])
 
 
 def _size(name: str, n: int) -> tuple[int, int]:
     return (n, n) if name in MATRICES else (1, 1)
 
 
-# The results of kernels; det_and_gradient gives the adjugate transposed.
-FACTORISATIONS: Sequence[tuple[np.ufunc, Sequence[str]]] = (
-    (kernels.det, ("det",)),
-    (kernels.slogdet, ("sign", "logdet")),
-    (kernels.inv, ("inverse",)),
-    (kernels.adjugate, ("adjugate",)),
-    (kernels.det_and_gradient, ("det", "adjugate")),
-    (kernels.slogdet_and_inverse, ("sign", "logdet", "inverse")),
+# The results of kernels, and what is made of them, those that do least first: det of its sign and
+# logarithm. det_and_gradient gives the adjugate transposed.
+FACTORISATIONS: Sequence[tuple[np.ufunc, Sequence[str], Sequence[str]]] = (
+    (kernels.det, ("det",), ()),
+    (kernels.slogdet, ("sign", "logdet"), ("det",)),
+    (kernels.inv, ("inverse",), ()),
+    (kernels.adjugate, ("adjugate",), ()),
+    (kernels.det_and_gradient, ("det", "adjugate"), ()),
+    (kernels.slogdet_and_inverse, ("sign", "logdet", "inverse"), ("det",)),
 )
 MATRICES = ("inverse", "adjugate")
 

@@ -1,26 +1,23 @@
 """The plan of a pipeline: where registers are, and the calls of loops that work on them.
 
-An operand is a matrix for each point, or one for all points: rows and columns are any number of
-bytes apart. A temporary takes the place of one that nobody reads any more, also of an operand of
-the same operation, if each entry is read where it is written. What all points of a batch have in
-common is computed once, before the blocks, which read it: it keeps its place.
+A temporary takes the place of one that nobody reads any more, also of an operand of the same
+operation, if each entry is read where it is written. What all points of a batch have in common is
+computed once, before the blocks, which read it: it keeps its place.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matgrad._native.pipeline import Pipeline, loop_of
+from matgrad.expression.operands import Call, Kind, Operand, Slot, Steps, are_by_columns
 from matgrad.expression.program import Attribute, Instruction, Register
 
 Array: TypeAlias = NDArray[Any]
-# The bytes from point to point, row to row, column to column.
-Steps: TypeAlias = tuple[int, int, int]
 
 # Bytes that a block works with: half of an L2 cache. With an eighth of them a program of seven
 # operations on 8 x 8 matrices takes 1.3 times the time, since loops are called more often.
@@ -36,70 +33,6 @@ GROUP = 16
 
 class NoPlanError(Exception):
     """There is no loop for these shapes."""
-
-
-class Kind(IntEnum):
-    """What a slot holds; they are numbered in this order."""
-
-    INPUT = 0
-    CONSTANT = 1
-    RESULT = 2
-    SHARED = 3
-    TEMPORARY = 4
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """Memory: of so many bytes a point, for an array that comes or remains, or for a temporary."""
-
-    kind: Kind
-    size: int
-    about: Any = None
-    number: int = 0
-
-
-class Operand(NamedTuple):
-    """A matrix for each point of a batch, or one for all."""
-
-    slot: Slot
-    rows: int
-    columns: int
-    steps: Steps
-    batched: bool
-
-    @property
-    def T(self) -> "Operand":
-        """The transposed matrix, in the same memory."""
-        point, row, column = self.steps
-        return Operand(self.slot, self.columns, self.rows, (point, column, row), self.batched)
-
-    def steps_of(self, rows: int, columns: int) -> Steps:
-        """Return the steps of a matrix of another size, in which a single row or column repeats."""
-        point, row, column = self.steps
-        row = row if self.rows == rows > 1 else 0
-        return point, row, column if self.columns == columns > 1 else 0
-
-    def flat_step(self) -> int | None:
-        """Return how far entries are apart, row by row; None if that differs."""
-        _, row, column = self.steps
-        if self.columns == 1:
-            return row
-        return column if self.rows == 1 or row == self.columns * column else None
-
-
-class Call(NamedTuple):
-    """A loop, and what a `Pipeline` calls it with."""
-
-    ufunc: np.ufunc
-    slots: Sequence[Slot]
-    dimensions: tuple[int, ...]
-    steps: tuple[int, ...]
-    axis: int
-    points: int
-    rows: int
-    by_point: tuple[int, ...]
-    by_row: tuple[int, ...]
-    single: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -274,7 +207,7 @@ class Plan:
         if any(each.rows not in (1, rows) or each.columns not in (1, columns) for each in operands):
             raise NoPlanError
         whole = [each for each in operands if (each.rows, each.columns) == (rows, columns)]
-        by_columns = self.results[0] not in self.kept and _are_by_columns(whole)
+        by_columns = self.results[0] not in self.kept and are_by_columns(whole)
         item, batched = self.dtype.itemsize, any(each.batched for each in operands)
         inner = (item, rows * item) if by_columns else (columns * item, item)
         point = rows * columns * item if batched else 0
@@ -282,18 +215,24 @@ class Plan:
         results = [
             self.result(rows, columns, operands, by_columns=by_columns) for _ in range(ufunc.nout)
         ]
-        self.write(ufunc, [*operands, *results], by_columns=by_columns)
-        self._add_work(work * rows * columns, operands)
+        self.write(ufunc, [*operands, *results], work, by_columns=by_columns)
 
     def write(
-        self, ufunc: np.ufunc, operands: Sequence[Operand], *, by_columns: bool = False
+        self,
+        ufunc: np.ufunc,
+        operands: Sequence[Operand],
+        work: float = 1,
+        *,
+        by_columns: bool = False,
     ) -> None:
         """Call an elementwise loop; results are among the operands, the last of which is whole.
 
-        As many columns, rows and points are taken at once as their steps allow.
+        As many columns, rows and points are taken at once as their steps allow. `work` is for each
+        entry.
         """
         turned = [each.T for each in operands] if by_columns else operands
         rows, columns = turned[-1].rows, turned[-1].columns
+        work *= rows * columns
         steps = [each.steps_of(rows, columns) for each in turned]
         if columns == 1:
             rows, columns, steps = 1, rows, [(point, 0, row) for point, row, _ in steps]
@@ -306,7 +245,7 @@ class Plan:
         slots = [each.slot for each in operands]
         points = columns if joined else 0
         call = Call(ufunc, slots, (columns,), inner, 0, points, rows, by_point, by_row)
-        self._add(call, operands)
+        self._add(call, operands, work)
 
     def reduce(self, ufunc: np.ufunc, initial: float, operand: Operand) -> None:
         """Call the loop of a binary ufunc as its `reduce` does, over the entries of each matrix."""
@@ -319,8 +258,7 @@ class Plan:
         slots = [result.slot, flat.slot, result.slot]
         by_point = (result.steps[0], flat.steps[0], result.steps[0])
         call = Call(ufunc, slots, (size,), (0, step, 0), 0, 0, 1, by_point, (0, 0, 0))
-        self._add(call, [operand])
-        self._add_work(size, [operand])
+        self._add(call, [operand], size)
 
     def gufunc(
         self,
@@ -335,8 +273,7 @@ class Plan:
         by_point = tuple(each.steps[0] for each in operands)
         slots, steps = [each.slot for each in operands], (*by_point, *core_steps)
         call = Call(ufunc, slots, (1, *dimensions), steps, 0, 1, 1, by_point, by_point)
-        self._add(call, operands)
-        self._add_work(work, operands)
+        self._add(call, operands, work)
 
     def stacked(
         self,
@@ -358,17 +295,13 @@ class Plan:
         single = (*outer, 0, *core_steps[1:4], 0, core_steps[5])
         rows = dimensions[0]
         call = Call(ufunc, slots, (1, *dimensions), steps, 1, rows, 1, by_point, by_point, single)
-        self._add(call, operands)
-        self._add_work(work, operands)
+        self._add(call, operands, work)
 
-    def _add(self, call: Call, operands: Sequence[Operand]) -> None:
+    def _add(self, call: Call, operands: Sequence[Operand], work: float) -> None:
         if loop_of(call.ufunc, self.dtype.num) < 0:
             raise NoPlanError
         batched = any(each.batched for each in operands)
         (self.calls if batched else self.once).append(call)
-
-    def _add_work(self, work: float, operands: Sequence[Operand]) -> None:
-        batched = any(each.batched for each in operands)
         self.work += work * (self.count or 1 if batched else 1)
 
     # ---- all of it ------------------------------------------------------------------------------
@@ -406,13 +339,6 @@ class Plan:
         sizes = sum(slot.size for slot in self.slots if slot.kind is not Kind.SHARED)
         block = max(1, BLOCK // max(1, sizes * self.dtype.itemsize))
         return min(block // GROUP * GROUP if block >= GROUP else block, self.count or 1)
-
-
-def _are_by_columns(operands: Sequence[Operand]) -> bool:
-    """Return whether matrices lie in memory column by column, and not all row by row."""
-    return all(each.T.flat_step() is not None for each in operands) and any(
-        each.flat_step() is None for each in operands
-    )
 
 
 def _one_thread() -> int:

@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 
 from matgrad._native import elementwise, kernels
+from matgrad.expression.operands import Operand
 from matgrad.expression.operations import LARGEST_MULTIPLIED, SMALL, UFUNCS
-from matgrad.expression.plan import NoPlanError, Operand, Plan
+from matgrad.expression.plan import NoPlanError, Plan
 
 Recipe: TypeAlias = Callable[..., None]
 
@@ -110,7 +111,7 @@ def factorise(plan: Plan, a: Operand, *wanted: str) -> None:
     plan.gufunc(kernel, (n,), [a, *results], _steps(a, *matrices), work=2 * n**3)
     if "det" in names and "det" not in given:
         sign, logarithm, det = *results[:2], found["det"]
-        plan.write(np.exp, [logarithm, det])
+        plan.write(np.exp, [logarithm, det], OTHERS)
         plan.write(np.multiply, [sign, det, det])
 
 

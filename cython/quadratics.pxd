@@ -39,22 +39,8 @@ cdef inline double quadratic_by_rows(
     cdef Py_ssize_t step = W * gradient.column if both else 0
     cdef lane *products = memory + 2 * vectors * m
     cdef lane total = broadcast(0.0, like)
-    cdef factor right
     cdef double value = 0.0
-    cdef bint loose = a.column == item and m % (2 * W) == 0
-    for t in range(vectors):
-        if not loose:
-            pack_vector(a, m, m, t, vector(memory, m, vectors, False, t), 2)
-        if both:
-            pack_vector(transposed(a), m, m, t, vector(memory, m, vectors, True, t), 2)
-    for t in range(vectors if both else vectors // 2):
-        right = panel(memory, m, t)
-        if loose and t < vectors // 2:
-            right = factor(a.first + 2 * t * sizeof(like), a.row, 0)
-        multiply_columns(like, 2, True, x, right, panel(products, n, t), n, m, 2 * W)
-    if not both and vectors & 1:
-        t = vectors - 1
-        multiply_columns(like, 1, True, x, panel(memory, m, t), panel(products, n, t), n, m, W)
+    form_products(like, x, a, n, m, both, memory, products)
     for t in range(0, vectors, 2):
         total = weigh_columns(
             <int> min(2, vectors - t), q,
@@ -66,6 +52,29 @@ cdef inline double quadratic_by_rows(
     for t in range(W):
         value += element(&total, t)
     return value
+
+
+cdef inline void form_products(
+    lane like, factor x, factor a, Py_ssize_t n, Py_ssize_t m, bint both, lane *packed,
+    lane *products
+) noexcept nogil:
+    """XA and, for both, XA' in panels; A is read where it is if all its panels are whole."""
+    cdef Py_ssize_t W = width(like), vectors = (m + W - 1) // W, t
+    cdef bint loose = a.column == item_size(like) and m % (2 * W) == 0
+    cdef factor right
+    for t in range(vectors):
+        if not loose:
+            pack_vector(a, m, m, t, vector(packed, m, vectors, False, t), 2)
+        if both:
+            pack_vector(transposed(a), m, m, t, vector(packed, m, vectors, True, t), 2)
+    for t in range(vectors if both else vectors // 2):
+        right = panel(packed, m, t)
+        if loose and t < vectors // 2:
+            right = factor(a.first + 2 * t * sizeof(like), a.row, 0)
+        multiply_columns(like, 2, True, x, right, panel(products, n, t), n, m, 2 * W)
+    if not both and vectors & 1:
+        t = vectors - 1
+        multiply_columns(like, 1, True, x, panel(packed, m, t), panel(products, n, t), n, m, W)
 
 
 cdef inline factor panel(lane *panels, Py_ssize_t rows, Py_ssize_t j) noexcept nogil:

@@ -20,7 +20,7 @@ looks at results to see what failed.
 A call in one thread keeps the memory of temporaries for the next one, unless it is large: allocated
 anew, half a megabyte would be mapped anew, too, page by page. Who calls meanwhile allocates more.
 
-Cost: 0.3 us a call and 20 to 100 ns a loop, where NumPy asks for 0.4 to 1 us for each ufunc.
+Cost: 0.15 us a call and 15 to 100 ns a loop, where NumPy asks for 0.3 to 1 us for each ufunc.
 Rejected, not measured: all loops for a point before the next point (kernels with a matrix in each
 lane would have one matrix, and a call a point and loop is dearer than most 8 x 8 operations).
 """

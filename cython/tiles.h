@@ -227,8 +227,8 @@ __attribute__((noinline)) static void multiply_each_tile(
     }
 }
 
-/* `count` products C = A B of a tile each, in one loop: 0.7 of the time at n = 8. False, and nothing
- * is done, if they are larger or the entries of a row are not side by side. */
+/* `count` products C = A B of a tile each, in one loop: a quarter to a half of the time at n = 2 to 7,
+ * 0.9 at 8. False, and nothing is done, if they are larger or entries of a row are not side by side. */
 template <class V>
 static inline bool multiply_each(V, factor a, ptrdiff_t a_step, factor b, ptrdiff_t b_step,
                                  factor c, ptrdiff_t c_step, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n,

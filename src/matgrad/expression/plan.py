@@ -268,33 +268,21 @@ class Plan:
         core_steps: tuple[int, ...],
         *,
         work: float,
+        stacked: bool = False,
     ) -> None:
-        """Call the loop of a generalized ufunc for each point."""
-        by_point = tuple(each.steps[0] for each in operands)
-        slots, steps = [each.slot for each in operands], (*by_point, *core_steps)
-        call = Call(ufunc, slots, (1, *dimensions), steps, 0, 1, 1, by_point, by_point)
-        self._add(call, operands, work)
+        """Call the loop of a generalized ufunc for each point.
 
-    def stacked(
-        self,
-        ufunc: np.ufunc,
-        dimensions: tuple[int, ...],
-        operands: Sequence[Operand],
-        core_steps: tuple[int, ...],
-        *,
-        work: float,
-    ) -> None:
-        """Call the loop of a product A B once, with the rows of all points as one matrix A.
-
-        Its first dimension is that of one point.
+        Stacked, a product A B is called once, with the rows of all points as one matrix A.
         """
         by_point = tuple(each.steps[0] for each in operands)
-        slots, outer = [each.slot for each in operands], (0,) * len(operands)
-        steps = (*outer, *core_steps)
-        # One row becomes two that lie in the same place, as does what they give.
-        single = (*outer, 0, *core_steps[1:4], 0, core_steps[5])
-        rows = dimensions[0]
-        call = Call(ufunc, slots, (1, *dimensions), steps, 1, rows, 1, by_point, by_point, single)
+        slots, sizes = [each.slot for each in operands], (1, *dimensions)
+        if stacked:
+            steps = (0, 0, 0, *core_steps)
+            # One row becomes two that lie in the same place, as does what they give.
+            single = (0, 0, 0, 0, *core_steps[1:4], 0, core_steps[5])
+            call = Call(ufunc, slots, sizes, steps, 1, dimensions[0], 1, by_point, (), single)
+        else:
+            call = Call(ufunc, slots, sizes, (*by_point, *core_steps), 0, 1, 1, by_point, ())
         self._add(call, operands, work)
 
     def _add(self, call: Call, operands: Sequence[Operand], work: float) -> None:

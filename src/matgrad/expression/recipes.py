@@ -39,11 +39,11 @@ def product(plan: Plan, a: Operand, b: Operand) -> None:
     work = 2 * m * k * n
     if not large and a.batched and not b.batched and (m == 1 or a.steps[0] == m * a.steps[1]):
         steps = _rows_of_all(a), a.steps[2], *b.steps[1:], _rows_of_all(c), c.steps[2]
-        plan.stacked(kernels.matmul, (m, k, n), [a, b, c], steps, work=work)
+        plan.gufunc(kernels.matmul, (m, k, n), [a, b, c], steps, work=work, stacked=True)
     elif not large and b.batched and not a.batched and n == 1:
         # The columns of all points are the rows of one matrix, which A' is multiplied by.
         steps = b.steps[0], b.steps[1], *a.T.steps[1:], c.steps[0], c.steps[1]
-        plan.stacked(kernels.matmul, (1, k, m), [b, a, c], steps, work=work)
+        plan.gufunc(kernels.matmul, (1, k, m), [b, a, c], steps, work=work, stacked=True)
     else:
         blas = large or (1 in (m, n) and max(m, k, n) > SMALL)
         plan.is_serial |= large
@@ -147,7 +147,9 @@ def total(plan: Plan, a: Operand) -> None:
     if a.batched and size <= LARGEST_MULTIPLIED and step is not None:
         ones, result = plan.constant(1.0, size, 1), plan.result(1, 1, [a])
         steps = a.steps[0], step, *ones.steps[1:], *result.steps[:2]
-        plan.stacked(kernels.matmul, (1, size, 1), [a, ones, result], steps, work=2 * size)
+        plan.gufunc(
+            kernels.matmul, (1, size, 1), [a, ones, result], steps, work=2 * size, stacked=True
+        )
     else:
         plan.reduce(np.add, 0.0, a)
 

@@ -24,9 +24,10 @@
 
 typedef double vd __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
 typedef float vf __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
-/* Half as many floats, for rows that would leave the other half empty: they take half of the time on
- * processors that do half a vector at a time. */
+/* Half as many floats and doubles, for rows that would leave the other half empty: they take half of
+ * the time on processors that do half a vector at a time. */
 typedef float vh __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
+typedef double vhd __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
 
 /* Zeros of each type, for the parameters called `like`. */
 static const vd DOUBLES = {};
@@ -53,6 +54,10 @@ template <> struct traits<vf> {
 template <> struct traits<vh> : traits<vf> {
     typedef int32_t bits __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
     static constexpr int width = VF / 2;
+};
+template <> struct traits<vhd> : traits<vd> {
+    typedef int64_t bits __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
+    static constexpr int width = VD / 2;
 };
 template <class V> using scalar = typename traits<V>::scalar;
 template <class V> using bits = typename traits<V>::bits;
@@ -246,6 +251,13 @@ static inline vh multiply_add(vh a, vh b, vh c) {
     return a * b + c;
 #endif
 }
+static inline vhd multiply_add(vhd a, vhd b, vhd c) {
+#if defined(__AVX512VL__) && MATGRAD_VECTOR_BYTES == 64
+    return (vhd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    return a * b + c;
+#endif
+}
 template <class V> static inline V subtract_product(V c, V a, V b) { return multiply_add(-a, b, c); }
 #if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
 /* GCC does not see it where -a serves two of them. */
@@ -393,6 +405,12 @@ static inline vf load_part(const char *from, ptrdiff_t count, vf rest) {
 }
 static inline vh load_part(const char *from, ptrdiff_t count, vh rest) {
     return (vh)_mm256_mask_loadu_ps((__m256)rest, (__mmask8)~(~0u << count), from);
+}
+static inline vhd load_part(const char *from, ptrdiff_t count, vhd rest) {
+    return (vhd)_mm256_mask_loadu_pd((__m256d)rest, (__mmask8)~(~0u << count), from);
+}
+static inline void store_part(char *to, ptrdiff_t count, vhd value) {
+    _mm256_mask_storeu_pd(to, count >= VD / 2 ? 0xf : (__mmask8)~(~0u << count), (__m256d)value);
 }
 static inline void store_part(char *to, ptrdiff_t count, vh value) {
     _mm256_mask_storeu_ps(to, count >= VF / 2 ? 0xff : (__mmask8)~(~0u << count), (__m256)value);

@@ -5,7 +5,7 @@ last lanes as part of a vector (packed before, they took 1.2 to 1.4 times the ti
 without AVX2, where that is no instruction, they are packed). Other B are packed in pairs of
 vectors: half squares of B' are transposed in registers. Lanes beyond the last column repeat it, so
 that they raise no flag of their own. A B that is the same for the whole batch is packed once by
-each thread. A batch of products of one tile each runs in one loop.
+each thread. A batch of products of one tile each runs in one loop, in half vectors where they do.
 
 C with one column is A b: along the rows of A, W of them at once, whose lanes are added up by pairs
 (transposed and then added, they took 1.8 times the time at 50 x 8), or else as b'A'.
@@ -13,6 +13,8 @@ C with one column is A b: along the rows of A, W of them at once, whose lanes ar
 Cost: m k n multiply-adds, and k n for packing. In batches of float64 NumPy's BLAS takes 8.7, 4.9,
 2.2 and 1.4 times the time at n = 2, 4, 8 and 10, and 0.95 to 1.2 times from 16 on, where both are
 near the peak (Zen 4; on Zen 5 1.8 to 2.2 times at n = 32 to 128).
+Rejected: half vectors for one product at a time (0.75 to 0.9 of the time at 16 and 50 rows, but 1.1
+to 1.3 at n = 9 to 16, whose code they crowd out).
 Rejected, not measured: one pair a lane (three transpositions for each product), blocking for L2
 (programs leave sizes above 256 to BLAS).
 """

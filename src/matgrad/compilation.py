@@ -133,9 +133,7 @@ class Compilation:
         value = registers[self.value][(..., 0) if not self.is_scalar else (..., 0, 0)]
         if not self.batch:
             return value[()]
-        return np.broadcast_to(
-            value, (*self.batch, *value.shape[value.ndim - (not self.is_scalar) :])
-        )
+        return _over(self.batch, value, 0 if self.is_scalar else 1)
 
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""

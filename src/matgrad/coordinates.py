@@ -66,6 +66,9 @@ class Coordinates:
     def gradient(self, x: Array, gradients: Sequence[Array]) -> Array:
         """Return the gradients by the variables as one by x, in memory of its own."""
         parts = zip(self.parts, gradients, strict=True)
+        if self.is_plain and not self.is_single:
+            # Where they are joined they are copied, so that views do.
+            return _joined([chart.coordinates(G) for (chart, _, _), G in parts])
         return _joined([chart.gradient(x[..., place], G) for (chart, _, place), G in parts])
 
     def product(

@@ -108,16 +108,13 @@ def product(point: Point, p: Array) -> Array:
 
 def _failed(compilation: Compilation, registers: Registers, value: Any) -> Any:
     """Return where x is outside the domain, False where that is nowhere."""
-    if value.ndim == 0:
-        inside = isfinite(value)
-        if inside and not compilation.definite:
-            return False
-    else:
-        inside = np.isfinite(value)
-        inside = inside if compilation.is_scalar else inside.all(axis=-1)
+    if value.ndim == 0 and isfinite(value) and not compilation.definite:
+        return False
+    inside = np.isfinite(value)
+    inside = inside if compilation.is_scalar else inside.all(axis=-1)
     for register in compilation.definite:
         inside = inside & is_definite(registers[register])
-    return False if np.all(inside) else np.asarray(np.logical_not(inside))
+    return False if inside.all() else np.asarray(np.logical_not(inside))
 
 
 def _replaced(value: Any, failed: Array, on_failure: OnFailure) -> Array:

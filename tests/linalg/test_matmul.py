@@ -15,6 +15,7 @@ SHAPES = [
     *[(m, k, 1) for m in (1, 3, 8, 17, 50) for k in (0, 1, 3, 8, 13, 50)],
     *[(1, k, n) for k in (1, 5, 16) for n in (2, 8, 21)],
     *[(8, 2, 8), (8, 8, 2), (15, 3, 40), (6, 40, 3), (11, 1, 10)],
+    *[(7, 15, 4), (8, 6, 7), (8, 3, 16), (5, 31, 2), (8, 7, 6)],
 ]
 DTYPES = [np.float32, np.float64]
 
@@ -114,7 +115,7 @@ def test_a_factor_of_the_whole_batch_gives_the_bits_of_its_copies(
     np.testing.assert_array_equal(kernels.matmul(C, D)[2, 0], kernels.matmul(C, D[2, 0]))
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 8), (9, 5, 3), (50, 9, 1), (1, 9, 50)])
+@pytest.mark.parametrize("shape", [(8, 8, 8), (9, 5, 3), (6, 5, 3), (50, 9, 1), (1, 9, 50)])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_flags_are_those_of_the_entries(
     kernels: ModuleType, rng: np.random.Generator, shape: tuple[int, int, int], dtype: type

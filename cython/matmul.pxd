@@ -257,6 +257,7 @@ cdef inline void multiply_column(
     cdef Py_ssize_t W = width(like), item = item_size(like), whole = k - k % W
     cdef Py_ssize_t block, i, p
     cdef const char *places[MOST_LANES]
+    cdef const char *place
     cdef lane sums[MOST_LANES]
     cdef lane zero = broadcast(0.0, like), u
     cdef int r
@@ -266,8 +267,10 @@ cdef inline void multiply_column(
         b = factor(<char *> packed, item, 0)
     for block in range((m + W - 1) // W):
         i = block * W
+        place = a.first + i * a.row
         for r in range(W):
-            places[r] = a.first + min(i + r, m - 1) * a.row
+            places[r] = place
+            place += a.row if i + r < m - 1 else 0
             sums[r] = zero
         for p in range(k // W):
             u = load(b.first + p * W * item, like)

@@ -5,7 +5,8 @@ last lanes as part of a vector (packed before, they took 1.2 to 1.4 times the ti
 without AVX2, where that is no instruction, they are packed). Other B are packed in pairs of
 vectors: half squares of B' are transposed in registers. Lanes beyond the last column repeat it, so
 that they raise no flag of their own. A B that is the same for the whole batch is packed once by
-each thread. A batch of products of one tile each runs in one loop, in half vectors where they do.
+each thread. A batch of products of one tile each runs in one loop, in half vectors where these
+suffice; there the rows of a small B that is not along memory are collected from its scalars.
 
 C with one column is A b: along the rows of A, W of them at once, whose lanes are added up by pairs
 (transposed and then added, they took 1.8 times the time at 50 x 8), or else as b'A'.

@@ -216,11 +216,14 @@ static inline V weigh_columns(int vectors, factor q, factor xa, factor xat, fact
 /* ---- batches ------------------------------------------------------------------------------------ */
 
 /* How the rows of B are read. */
-enum reading { WHOLE_ROWS, PARTS_OF_ROWS, SCALARS };
-/* From so many lanes on B is packed: collected from scalars, it takes 1.04 times the time at n = 8. */
-enum { LANES_TO_PACK = 64 };
+enum reading { WHOLE_ROWS, PARTS_OF_ROWS, COLLECTED };
 
-/* Rows of B that are not along memory, in vectors. */
+/* From so many rows on B is not collected but packed, by squares: that takes less time at 8 x 8. */
+template <class V> static constexpr ptrdiff_t rows_to_pack(V) {
+    return 64 / (traits<V>::width < 8 ? traits<V>::width : 8);
+}
+
+/* Rows of B whose entries are not side by side, in vectors. */
 template <class V>
 static inline void collect_rows(const factor &b, const ptrdiff_t *columns, ptrdiff_t k, V *rows) {
     constexpr int W = traits<V>::width;
@@ -237,14 +240,14 @@ __attribute__((noinline)) static void multiply_each_tile(
     factor a, ptrdiff_t a_step, factor b, ptrdiff_t b_step, factor c, ptrdiff_t c_step,
     ptrdiff_t k, ptrdiff_t n, ptrdiff_t count) {
     constexpr ptrdiff_t W = traits<V>::width;
-    V rows[LANES_TO_PACK / W];
+    V collected[rows_to_pack(V{})];
     ptrdiff_t columns[W];
     for (ptrdiff_t l = 0; l < W; l++) columns[l] = (l < n ? l : n - 1) * b.column;
     for (ptrdiff_t p = 0; p < count; p++) {
         tile<ROWS, 1, V> sums;
-        if (READING == SCALARS) {
-            collect_rows(b, columns, k, rows);
-            sums.template take<true>(a, {(char *)rows, sizeof(V), 0}, k, n);
+        if (READING == COLLECTED) {
+            if (p == 0 || b_step) collect_rows(b, columns, k, collected);
+            sums.template take<true>(a, {(char *)collected, sizeof(V), 0}, k, n);
         } else
             sums.template take<READING == WHOLE_ROWS>(a, b, k, n);
         sums.put(c, n);
@@ -260,10 +263,10 @@ template <> struct half<vf> { typedef vh type; };
 #endif
 
 /* `count` products C = A B of a tile each, in one loop: a quarter to a half of the time at n = 2 to 7,
- * 0.9 at 8; 0.25 to 0.6 where B' is small and along memory. Of C that fill no more than half of a
- * vector the tiles are of halves: 0.65 of the time at 8 x 8 x 2 (Zen 4). False, and nothing is done, if
- * products are larger or entries of a row of C are not side by side. Apart, so that the compiler has
- * room for what others need: inlined, it costs them 1.05 to 1.3 times the time at n = 9 to 16. */
+ * 0.9 at 8; 0.25 to 0.7 where B is small and entries of its rows are apart. Of C that fill no more than
+ * half of a vector the tiles are of halves: 0.65 of the time at 8 x 8 x 2 (Zen 4). False, and nothing
+ * is done, if products are larger or entries of a row of C are apart. A function of its own, so that the
+ * compiler has room for others: inlined, it costs them 1.05 to 1.3 times the time at n = 9 to 16. */
 template <class V>
 __attribute__((noinline)) static bool multiply_each(V, factor a, ptrdiff_t a_step, factor b,
                                                     ptrdiff_t b_step, factor c, ptrdiff_t c_step,
@@ -274,12 +277,12 @@ __attribute__((noinline)) static bool multiply_each(V, factor a, ptrdiff_t a_ste
     if constexpr (sizeof(H) < sizeof(V))
         if (n <= traits<H>::width)
             return multiply_each(H{}, a, a_step, b, b_step, c, c_step, m, k, n, count);
-    const bool whole = n == W, apart = b.column != item;
-    const bool fits = apart ? n <= W && k * W < LANES_TO_PACK : whole || (n < W && LOADS_PARTS);
+    const bool whole = n == W, scattered = b.column != item;
+    const bool fits = scattered ? n <= W && k < rows_to_pack(V{}) : whole || (n < W && LOADS_PARTS);
     if (!fits || m > MOST_ROWS || c.column != item) return false;
     by_rows<1>(m, [&](auto rows, ptrdiff_t) {
-        if (apart)
-            multiply_each_tile<rows(), SCALARS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
+        if (scattered)
+            multiply_each_tile<rows(), COLLECTED, V>(a, a_step, b, b_step, c, c_step, k, n, count);
         else if (whole)
             multiply_each_tile<rows(), WHOLE_ROWS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
         else

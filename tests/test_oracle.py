@@ -333,6 +333,22 @@ def test_hessian_products_are_those_of_the_hessian_in_a_batch_too(name: str) -> 
         np.testing.assert_allclose(oracle.hessp(xs[k], ps[k]), products[k], atol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("batch", "own"),
+    [((4,), ()), ((3,), ()), ((1,), ()), ((2, 3), ()), ((2, 1), (3,)), ((3,), (1,)), ((), (3,))],
+)
+def test_second_derivatives_have_the_batch_of_the_constants_too(
+    batch: tuple[int, ...], own: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(6)
+    A, x = rng.normal(size=(*batch, 4, 4)), rng.normal(size=(*own, 4))
+    both = np.broadcast_shapes(batch, own)
+    hessian = Oracle("x'*A*x", "x", A=A).hess(x)
+    np.testing.assert_allclose(hessian, np.broadcast_to(A + A.mT, (*both, 4, 4)), rtol=1e-14)
+    jacobian = Oracle("A*x", "x", A=A).jacobian(x)
+    np.testing.assert_allclose(jacobian, np.broadcast_to(A, (*both, 4, 4)), rtol=1e-14)
+
+
 def test_a_hessian_product_has_the_shape_of_x_and_the_point_s_factorisation() -> None:
     oracle, _ = scalar_oracle("definite, full")
     oracle.prepare()

@@ -129,7 +129,7 @@ class Compilation:
         return registers
 
     def value_in(self, registers: Registers) -> Any:
-        """Return the value, or the residuals, that registers hold."""
+        """Return the value, or the residuals, that registers hold, in their memory."""
         value = registers[self.value][(..., 0) if not self.is_scalar else (..., 0, 0)]
         if not self.batch:
             return value[()]

@@ -371,7 +371,8 @@ class Oracle:
         point = self._reach(x, CURVATURE)
         size = self._settled(self._coordinates).size
         units = np.eye(size, dtype=point.x.dtype)
-        found = self._product(point, units.reshape(size, *(1,) * (point.x.ndim - 1), size))
+        ones = (1,) * len(point.compilation.batch)
+        found = self._product(point, units.reshape(size, *ones, size))
         return np.moveaxis(found, 0, -1).copy()
 
     def _direction(self, point: Point, p: ArrayLike) -> Array:

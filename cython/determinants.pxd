@@ -13,13 +13,14 @@ from doubts cimport careful_doubles
 from factorization cimport (
     elimination_group, lanes_needed, register_group, registers_needed, row_elimination, rows_needed,
 )
+from fixed cimport fits_fixed, fixed_group, fixed_needed
 from lanes cimport DOUBLES, FLOATS, VD, lane, width
 from pack cimport real
 from panels cimport fits_panels
 from plain cimport FINE, GRADIENT_NONE, OVERFLOWED, factor, size, times_two_to_the
 from register_pivots cimport reach
 from registers cimport group_width
-from results cimport group, request
+from results cimport group, limit, request
 from threads cimport thread_count
 
 ctypedef float complex floatcomplex
@@ -116,7 +117,9 @@ cdef inline void factor_large(
     cdef Py_ssize_t n = dimensions[1], vectors = rows_needed(n, like)
     cdef int status = FINE, part, W = width(like)
     cdef batch b
-    if fits_registers(n, like):
+    if fits_fixed(n):
+        vectors = fixed_needed(n, like)
+    elif fits_registers(n, like):
         vectors = registers_needed(n, like)
     elif fits_lanes(n, dimensions[0], like):
         vectors = max(vectors, lanes_needed(n))
@@ -143,7 +146,11 @@ cdef inline int large_part(
     cdef int registers = group_width(n, asked.gradient != GRADIENT_NONE, like)
     cdef group g
     while start < stop:
-        if fits_registers(n, like):
+        if fits_fixed(n):
+            place_group(b, asked, start, stop, width(like), True, &g)
+            status |= fixed_group(memory, careful, asked, &g)
+            start += width(like)
+        elif fits_registers(n, like):
             place_group(b, asked, start, stop, registers, True, &g)
             status |= register_group(memory, careful, asked, &g)
             start += registers
@@ -227,7 +234,7 @@ cdef inline int complex_part(
     cdef Py_ssize_t n = b.dimensions[1], i, j, k
     cdef double complex *x = <double complex *> part_memory(b)
     cdef double complex *gradient = x + n * n
-    cdef double complex mantissa
+    cdef double complex mantissa, value
     cdef int64_t exponent
     cdef int status = FINE
     cdef char *entry
@@ -244,8 +251,10 @@ cdef inline int complex_part(
         for i in range(n if asked.gradient else 0):
             for j in range(n):
                 entry = g.gradients[0] + i * g.gradient_row_stride + j * g.gradient_column_stride
-                (<complex_type *> entry)[0] = <complex_type> (
-                    gradient[j * n + i] if asked.transposed else gradient[i * n + j])
+                value = gradient[j * n + i] if asked.transposed else gradient[i * n + j]
+                (<complex_type *> entry)[0] = <complex_type> value
+                if complex_type is floatcomplex and limit(<float> 0) <= size(value) < INFINITY:
+                    status |= OVERFLOWED
     return status
 
 

@@ -8,7 +8,8 @@ With M the largest |entry| of a matrix, its pivots must be no less than 2^-900 M
 in single precision): what underflows in the elimination, a multiplier above all, moves an entry by
 at most 2^-1074 M, which is far below rounding in every row whose pivot is that large, and a row
 that is not makes a pivot that is not. A pivot that is exactly zero is believed only where no entry
-but zeros is below 2^-200 M (2^-25): else it may be a product that has underflowed.
+but zeros is below 2^-200 M (2^-25), else it may be a product that has underflowed, and no row but
+those of zeros below 2^-50 of another (2^-21), which may have swallowed its entries.
 
 Groups in registers ask `uncertain`: what it marks goes to panels.pxd, whose pivots are then judged
 as above. Pivots are the same with and without a gradient, so that all functions agree on which
@@ -46,16 +47,19 @@ cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept
     return either(found, greater(most, broadcast(2.0 ** 1000 if lane is vd else 2.0 ** 120, most)))
 
 
-cdef inline lane uncertain(const lane *pivots, Py_ssize_t n, lane most) noexcept nogil:
+cdef inline lane uncertain(const lane *pivots, Py_ssize_t n) noexcept nogil:
     """Where anything at all is out of the ordinary, or a matrix may be singular: a pivot below
-    2^-40 of the largest entry (2^-13) is not far from rounding. (2^-24 would also find what
-    rounding makes of a zero behind a tiny pivot, but send ill-conditioned batches to panels one by
-    one: covariances of 16 near points would take 3 times the time.)"""
+    2^-40 of n times the largest (2^-13), which no entry of the matrix exceeds, is not far from
+    rounding. (2^-24 would also find what rounding makes of a zero behind a tiny pivot, but send
+    ill-conditioned batches to panels one by one: covariances of 16 near points would take 3 times
+    the time.)"""
     cdef bint double_precision = lane is vd
-    cdef lane least = absolute(pivots[0]), enough
+    cdef lane least = absolute(pivots[0]), most = least, enough
     cdef Py_ssize_t k
     for k in range(1, n):
         least = -maximum(-absolute(pivots[k]), -least)
+        most = maximum(absolute(pivots[k]), most)
+    most = most * broadcast(<double> n, most)
     enough = greater(least, most * broadcast(2.0 ** -40 if double_precision else 2.0 ** -13, most))
     enough = both(enough, greater(most, broadcast(2.0 ** -800 if double_precision else 2.0 ** -80,
                                                   most)))
@@ -67,21 +71,26 @@ cdef inline lane uncertain(const lane *pivots, Py_ssize_t n, lane most) noexcept
 cdef inline unsigned int doubted(
     unsigned int *singular, const group *g, lane like
 ) noexcept nogil:
-    """Of the lanes with a pivot of zero those that have tiny entries: these may not be singular."""
+    """Of the lanes with a pivot of zero those that have tiny entries, or rows so far apart that one
+    may have swallowed another: these may not be singular."""
     cdef unsigned int found = 0
     cdef double most, least, size, tiny = 2.0 ** -200 if lane is vd else 2.0 ** -25
+    cdef double row, most_row, least_row, apart = 2.0 ** -50 if lane is vd else 2.0 ** -21
     cdef Py_ssize_t i, j
     cdef int w
     if not singular[0]:
         return 0
     for w in range(g.count):
-        most, least = 1.0, INFINITY
+        most, least, most_row, least_row = 1.0, INFINITY, 0.0, INFINITY
         for i in range(g.n if singular[0] >> w & 1 else 0):
+            row = 0.0
             for j in range(g.n):
                 size = fabs(read(g.matrices[w] + i * g.row_stride + j * g.column_stride, like))
-                most = max(most, size)
+                row = max(row, size)
                 least = min(least, size) if size > 0 else least
-        if least < most * tiny:
+            most, most_row = max(most, row), max(most_row, row)
+            least_row = min(least_row, row) if row > 0 else least_row
+        if least < most * tiny or least_row < most_row * apart:
             found |= 1 << w
     singular[0] &= ~found
     return found
@@ -127,10 +136,12 @@ cdef inline lane not_finite(const lane *x, Py_ssize_t count) noexcept nogil:
 # ---- done again ---------------------------------------------------------------------------------
 
 cdef inline int redo_lanes(
-    unsigned int lanes, unsigned int singular, double *memory, const request *asked, group *g,
-    lane *a, Py_ssize_t pitch, lane *order, lane *mantissa, lane *exponent
+    unsigned int lanes, unsigned int doubtful, unsigned int singular, double *memory,
+    const request *asked, group *g, lane *a, Py_ssize_t pitch, lane *order, lane *mantissa,
+    lane *exponent
 ) noexcept nogil:
-    """Put the careful path's results where `elimination_group` left its own."""
+    """Put the careful path's results where `elimination_group` left its own; determinants only of
+    those that are `doubtful` without a gradient, too: they are the same with and without it."""
     cdef const double *gradient = memory + g.n * g.n
     cdef Py_ssize_t i, j
     cdef double value, e
@@ -139,8 +150,9 @@ cdef inline int redo_lanes(
         if not lanes >> w & 1:
             continue
         status |= factor_carefully(singular >> w & 1, memory, asked, g, w, a[0], &value, &e)
-        set_element(mantissa, w, value)
-        set_element(exponent, w, e)
+        if doubtful >> w & 1:
+            set_element(mantissa, w, value)
+            set_element(exponent, w, e)
         for i in range(g.n if asked.gradient else 0):
             set_element(order + i, w, <double> i)
             for j in range(g.n):
@@ -149,7 +161,7 @@ cdef inline int redo_lanes(
 
 
 cdef inline int redo_rows(
-    bint singular, double *memory, const request *asked, group *g,
+    bint doubtful, bint singular, double *memory, const request *asked, group *g,
     lane *a, Py_ssize_t pitch, int *origin, lane *mantissa, lane *exponent
 ) noexcept nogil:
     """The same for `row_elimination`."""
@@ -157,7 +169,8 @@ cdef inline int redo_rows(
     cdef Py_ssize_t i, j
     cdef double value, e
     cdef int status = factor_carefully(singular, memory, asked, g, 0, a[0], &value, &e)
-    mantissa[0], exponent[0] = broadcast(value, a[0]), broadcast(e, a[0])
+    if doubtful:
+        mantissa[0], exponent[0] = broadcast(value, a[0]), broadcast(e, a[0])
     for i in range(g.n if asked.gradient else 0):
         origin[i] = <int> i
         for j in range(g.n):

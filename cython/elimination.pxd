@@ -1,4 +1,4 @@
-"""Gaussian and Gauss-Jordan elimination for n >= 5, one matrix a lane.
+"""Gaussian and Gauss-Jordan elimination beyond the sizes of fixed.pxd, one matrix a lane.
 
 Layout: a[i*pitch + j] holds entry (i, j) of W matrices. Partial pivoting is implicit: rows stay
 where they are, `used` masks those that have been pivots, `order[k]` is the row of pivot k (a

@@ -1,9 +1,9 @@
 """Groups of square matrices, n > 4: determinant, its logarithm and their gradients.
 
-A group is W matrices, factored once: on lanes, one a lane (elimination.pxd), or, where a row fits
-registers that can be permuted, a few side by side (registers.pxd), or one by itself (panels.pxd,
-rows.pxd). What comes of the pivots is computed on lanes in all cases, and what is out of the
-ordinary is done again (doubts.pxd).
+A group is W matrices, factored once: on lanes, one a lane (elimination.pxd; fixed.pxd for small
+sizes), or, where a row fits registers that can be permuted, a few side by side (registers.pxd), or
+one by itself (panels.pxd, rows.pxd). What comes of the pivots is computed on lanes in all cases,
+and what is out of the ordinary is done again (doubts.pxd).
 
 Hardware flags are of no use here (lanes compute on copies, and speculate), so a group returns what
 is to be raised: INVALID where a finite singular matrix has no inverse, OVERFLOWED where a finite
@@ -26,12 +26,10 @@ from panels cimport (
 from plain cimport (
     FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET, OVERFLOWED,
 )
-from register_gauss cimport room_for_triangles
-from register_jordan cimport ending
+from register_gauss cimport level_signs, room_for_triangles
+from register_inverse cimport ending
 from register_pivots cimport BESIDE, PLACES, small
-from registers cimport (
-    complete_few, eliminate_few, matrices_beside, place_rows, signs, write_rows,
-)
+from registers cimport complete_few, eliminate_few, matrices_beside, place_rows, write_rows
 from results cimport group, request, write_values
 from rows cimport eliminate_rows, finish_rows, row_pitch, rows_workspace
 
@@ -66,7 +64,7 @@ cdef inline int elimination_group(
     cdef lane *order = pivots + n
     cdef lane *work = order + n
     cdef lane mantissa, exponent, last, most, apart, strange, zero, one
-    cdef unsigned int singular, redo
+    cdef unsigned int singular, doubtful, redo
     cdef int status = FINE
     pack(a, pitch, g.matrices, n, n, g.row_stride, g.column_stride)
     clear_padding(a, n, pitch)
@@ -78,7 +76,10 @@ cdef inline int elimination_group(
         eliminate(a, n, pitch, True, pivots, order, work)
     last = pivots[n - 1]
     apart = far_apart(pivots, n, most)
-    strange = either(apart, unusual(pivots, n, asked.gradient != GRADIENT_NONE))
+    strange = either(apart, unusual(pivots, n, False))
+    doubtful = mask_bits(strange)
+    if asked.gradient:
+        strange = either(strange, unusual(pivots, n, True))
     mantissa, exponent = parity(order, n), zero
     multiply_lanes(pivots, n - 1, &mantissa, &exponent)
     if asked.gradient == GRADIENT_OF_LOGDET:
@@ -91,10 +92,11 @@ cdef inline int elimination_group(
         status |= scale(a, n * pitch, mantissa, exponent, strange, g.count)
     multiply_lanes(&last, 1, &mantissa, &exponent)
     singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
-    redo = mask_bits(strange) | doubted(&singular, g, a[0])
+    doubtful |= doubted(&singular, g, a[0])
+    redo = mask_bits(strange) | doubtful
     if redo:
-        status |= redo_lanes(redo, singular, careful_memory,
-                             asked, g, a, pitch, order, &mantissa, &exponent)
+        status |= redo_lanes(redo, doubtful, singular, careful_memory, asked, g, a, pitch, order,
+                             &mantissa, &exponent)
     status |= write(asked, g, mantissa, exponent)
     if asked.transposed:
         unpack_permuted(a, pitch, order, g.gradients, g.count, n, g.gradient_row_stride,
@@ -124,12 +126,11 @@ cdef inline int register_group(
     these keep their determinant, which is the same without a gradient."""
     cdef Py_ssize_t n = g.n
     cdef bint inverse = asked.gradient != GRADIENT_NONE
-    cdef int beside = matrices_beside(n, g.count, memory[0]), few, w
+    cdef int beside = matrices_beside(g.count), few, w
     cdef int fews = (g.count + beside - 1) // beside, status = FINE
     cdef lane *pivots = memory + rows_needed(n, memory[0])
     cdef lane *order = pivots + n
-    cdef lane exponent = broadcast(0.0, memory[0]), most = broadcast(1.0, exponent)
-    cdef lane others, last, det, det_exponent
+    cdef lane exponent = broadcast(0.0, memory[0]), others, last, det, det_exponent
     cdef unsigned int doubtful, left
     cdef small a[MOST_LANES]
     lay_out(a, n, beside, fews, inverse, order + n)
@@ -137,10 +138,10 @@ cdef inline int register_group(
         for w in range(few * beside, (few + 1) * beside):
             place_rows(a + w, g.matrices[w], n, g.row_stride, g.column_stride,
                        <lane *> a[w].result)
-        eliminate_few(a + few * beside, few * beside, beside, n, inverse, pivots, order, &most)
-    left = doubtful = mask_bits(uncertain(pivots, n, most))
+        eliminate_few(a + few * beside, few * beside, beside, n, inverse, pivots, order)
+    left = doubtful = mask_bits(uncertain(pivots, n))
     last = pivots[n - 1]
-    others = signs(a, fews * beside, order, n, inverse)
+    others = level_signs(order, n)
     multiply_lanes(pivots, n - 1, &others, &exponent)
     det, det_exponent = others, exponent
     multiply_lanes(&last, 1, &det, &det_exponent)
@@ -207,7 +208,7 @@ cdef inline unsigned int complete_group(
         if of_det:
             ends[w] = ending(element(&last, first + w), 1.0, element(&others, first + w),
                              element(&exponent, first + w))
-    left |= complete_few(last, a + first, first, beside, g.n, order, ends) << first
+    left |= complete_few(a + first, first, beside, g.n, order, ends) << first
     for w in range(first, min(first + beside, g.count)):
         if left >> w & 1:
             continue
@@ -305,19 +306,21 @@ cdef inline int complete_rows(
     `finish_rows` or `invert_panels` has made."""
     cdef bint inverse = asked.gradient != GRADIENT_NONE
     cdef lane last = pivots[n - 1], apart, strange
-    cdef unsigned int singular
+    cdef unsigned int singular, doubtful
     cdef int status = FINE
     apart = far_apart(pivots, n, broadcast(greatest(most), most))
-    strange = either(apart, unusual(pivots, n, inverse))
+    strange = either(apart, unusual(pivots, n, False))
+    doubtful = mask_bits(strange)
     if inverse:
-        strange = either(strange, not_finite(a, n * pitch))
+        strange = either(strange, either(unusual(pivots, n, True), not_finite(a, n * pitch)))
     if asked.gradient == GRADIENT_OF_DET:
         status |= scale(a, n * pitch, mantissa[0], exponent[0], strange, width(most))
     multiply_lanes(&last, 1, mantissa, exponent)
     singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
-    if mask_bits(strange) | doubted(&singular, g, most):
-        status |= redo_rows(singular & 1, careful_memory, asked, g, a, pitch,
-                            origin, mantissa, exponent)
+    doubtful |= doubted(&singular, g, most)
+    if mask_bits(strange) | doubtful:
+        status |= redo_rows(doubtful != 0, singular & 1, careful_memory, asked, g, a, pitch, origin,
+                            mantissa, exponent)
     if inverse and asked.transposed:
         write_permuted(a, pitch, origin, g.gradients[0], n, g.gradient_row_stride,
                        g.gradient_column_stride)

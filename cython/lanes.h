@@ -61,6 +61,13 @@ template <> struct traits<vhd> : traits<vd> {
 };
 template <class V> using scalar = typename traits<V>::scalar;
 template <class V> using bits = typename traits<V>::bits;
+/* Half a vector, where that takes less time. */
+template <class V> struct halves { typedef V type; };
+#if MATGRAD_VECTOR_BYTES == 64
+template <> struct halves<vd> { typedef vhd type; };
+template <> struct halves<vf> { typedef vh type; };
+#endif
+template <class V> using half = typename halves<V>::type;
 
 } // namespace matgrad
 

@@ -69,6 +69,7 @@ cdef extern from "numpy/ufuncobject.h":
         const char *name
         const char *types
         PyUFunc_TypeResolutionFunc *type_resolver
+        cnp.npy_uint32 *op_flags
 
     int PyUFunc_DefaultTypeResolver(
         ufunc_object *, NPY_CASTING, PyArrayObject **, PyObject *, PyArray_Descr **) except -1
@@ -78,6 +79,12 @@ cdef extern from "numpy/ufuncobject.h":
 
 
 # ---- the table ---------------------------------------------------------------------------------
+
+cdef cnp.npy_uint32 RESULT = (
+    # As NumPy's own, but not as if a result over an operand were computed element by element: with
+    # `axes` the matrices there need not be the same ones. Such a result is copied at the end.
+    cnp.NPY_ITER_WRITEONLY | cnp.NPY_ITER_UPDATEIFCOPY | cnp.NPY_ITER_ALIGNED
+    | cnp.NPY_ITER_ALLOCATE | cnp.NPY_ITER_NO_BROADCAST | cnp.NPY_ITER_NO_SUBTYPE)
 
 cdef enum:
     ROWS = 17
@@ -108,6 +115,8 @@ cdef object register(str name, str signature, str types, row *r):
         r.loops, r.data, r.types, count, inputs, outputs, cnp.PyUFunc_None,
         <char *> text[0], <char *> text[2], 0, <char *> text[1])
     (<ufunc_object *> function).type_resolver = <PyUFunc_TypeResolutionFunc *> resolve_types
+    for i in range(inputs, inputs + outputs):
+        (<ufunc_object *> function).op_flags[i] = RESULT
     return function
 
 

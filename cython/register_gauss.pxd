@@ -12,104 +12,96 @@ of its level.
 Cost: a permutation (four operations where a row has three or four vectors) and a multiply-add a
 vector for each two rows, and about 15 operations a pivot. Levels take 0.93, 0.84 and 0.85 of the
 time at n = 16, 24 and 32. Rejected: rows in blocks of two or four, which load factors once (1.02
-and 1.2 times at n = 16), fewer matrices side by side (four at n = 8: 1.25 times, two at n = 32:
-1.2 times).
+and 1.2 times at n = 16), fewer matrices side by side (two at n = 32: 1.2 times).
 """
 
 from libc.stdint cimport uint64_t
 
-from lanes cimport broadcast, element, greatest, multiply_add, set_element, width
+from lanes cimport broadcast, element, lane, multiply_add, set_element, width
 from register_pivots cimport (
     BESIDE, VECTORS, find_pivots, list_places, permuted, place, read_rows, select_place,
-    sign_of_places, small, spread, start_size, vector,
+    sign_of_places, small, spread,
 )
 
 
 cdef inline void gauss(
-    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, int apart,
-    vector *pivots, vector *order, vector *most
+    small *a, int first, int beside, Py_ssize_t n, int height, bint inverse, lane *pivots,
+    lane *order
 ) noexcept nogil:
-    """Matrices a[0] to a[beside - 1], lanes first, first + 1, ...: pivots and their columns, the
-    largest entry; all constants but n and `first`."""
-    cdef vector sizes[BESIDE]
-    cdef int m
-    for m in range(beside):
-        sizes[m] = start_size(a + m, n, height, most[0])
-    eliminate_level(a, first, beside, n, height, 0, inverse, apart, pivots, order, sizes)
+    """Matrices a[0] to a[beside - 1], lanes first, first + 1, ...: pivots and their columns; all
+    constants but n and `first`."""
+    eliminate_level(a, first, beside, n, height, 0, inverse, pivots, order)
     if height > 1:
-        eliminate_level(a, first, beside, n, height, 1, inverse, apart, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 1, inverse, pivots, order)
     if height > 2:
-        eliminate_level(a, first, beside, n, height, 2, inverse, apart, pivots, order, sizes)
+        eliminate_level(a, first, beside, n, height, 2, inverse, pivots, order)
     if height > 3:
-        eliminate_level(a, first, beside, n, height, 3, inverse, apart, pivots, order, sizes)
-    for m in range(beside):
-        set_element(most, first + m, greatest(sizes[m]))
+        eliminate_level(a, first, beside, n, height, 3, inverse, pivots, order)
 
 
-cdef inline Py_ssize_t room_for_triangles(int height, vector like) noexcept nogil:
+cdef inline Py_ssize_t room_for_triangles(int height, lane like) noexcept nogil:
     """Vectors at the factors of a matrix: both triangles, and -1 / pivots."""
     return 2 * width(like) * height * height + height
 
 
-cdef inline vector *lower_triangle(vector like, const small *a, int height) noexcept nogil:
+cdef inline lane *lower_triangle(lane like, const small *a, int height) noexcept nogil:
     """For an inverse entry (i, k) is what row i has taken of row k, over minus the pivot of k."""
-    return <vector *> a.factors + width(like) * height * height
+    return <lane *> a.factors + width(like) * height * height
 
 
-cdef inline vector *reciprocals_of(vector like, const small *a, int height) noexcept nogil:
-    return <vector *> a.factors + 2 * width(like) * height * height
+cdef inline lane *reciprocals_of(lane like, const small *a, int height) noexcept nogil:
+    return <lane *> a.factors + 2 * width(like) * height * height
 
 
-cdef inline vector level_signs(const vector *order, Py_ssize_t n) noexcept nogil:
+cdef inline lane level_signs(const lane *order, Py_ssize_t n) noexcept nogil:
     """The permutations' signs, one matrix a lane."""
     cdef Py_ssize_t W = width(order[0]), level
-    cdef vector signs = broadcast(1.0, order[0])
+    cdef lane signs = broadcast(1.0, order[0])
     for level in range((n + W - 1) // W):
         signs = signs * sign_of_places(order + level * W, min(W, n - level * W))
     return signs
 
 
 cdef inline void eliminate_level(
-    small *a, int first, int beside, Py_ssize_t n, int height, int level, bint inverse, int apart,
-    vector *pivots, vector *order, vector *sizes
+    small *a, int first, int beside, Py_ssize_t n, int height, int level, bint inverse,
+    lane *pivots, lane *order
 ) noexcept nogil:
     """Pivots level W, level W + 1, ..., as many as a vector has lanes."""
     cdef Py_ssize_t start = level * width(pivots[0]), stop = min(start + width(pivots[0]), n), k, i
     cdef int vectors = height - level
-    cdef vector rows[BESIDE * VECTORS]
-    cdef vector reciprocals
+    cdef lane rows[BESIDE * VECTORS]
+    cdef lane reciprocals
     for k in range(start, stop):
-        read_rows(a, beside, k, n, height, rows, sizes)
+        read_rows(a, beside, k, n, height, rows)
         if level > 0:
-            descend(rows, a, k, first, beside, height, 0, inverse, apart, order)
+            descend(rows, a, k, first, beside, height, 0, inverse, order)
         if level > 1:
-            descend(rows, a, k, first, beside, height, 1, inverse, apart, order)
+            descend(rows, a, k, first, beside, height, 1, inverse, order)
         if level > 2:
-            descend(rows, a, k, first, beside, height, 2, inverse, apart, order)
+            descend(rows, a, k, first, beside, height, 2, inverse, order)
         for i in range(start, k):
-            take(rows, a, k, first, beside, height, vectors, i, inverse, apart, order)
-        reciprocals = find_pivots(rows, a, first, beside, height, vectors, False, apart,
-                                  pivots + k * apart, order + k * apart)
+            take(rows, a, k, first, beside, height, vectors, i, inverse, order)
+        reciprocals = find_pivots(rows, first, beside, height, vectors, pivots + k, order + k)
         if k < n - 1:
-            become_factors(rows, a, first, beside, height, vectors, k, inverse, apart, order,
+            become_factors(rows, a, first, beside, height, vectors, k, inverse, order,
                            &reciprocals)
     if stop < n:
-        list_free(a, first, beside, vectors, level, apart, order)
+        list_free(a, first, beside, vectors, level, order)
 
 
 cdef inline void descend(
-    vector *rows, const small *a, Py_ssize_t row, int first, int beside, int height, int level,
-    bint inverse, int apart, const vector *order
+    lane *rows, const small *a, Py_ssize_t row, int first, int beside, int height, int level,
+    bint inverse, const lane *order
 ) noexcept nogil:
     """A row of each matrix takes a level's pivots and loses their columns."""
     cdef Py_ssize_t W = width(rows[0]), k
     cdef int vectors = height - level, m, v
-    cdef const vector *places
-    cdef vector left[VECTORS]
+    cdef const lane *places
+    cdef lane left[VECTORS]
     for k in range(level * W, (level + 1) * W):
-        take(rows, a, row, first, beside, height, vectors, k, inverse, apart, order)
+        take(rows, a, row, first, beside, height, vectors, k, inverse, order)
     for m in range(beside):
-        places = <const vector *> a[m].places + level * VECTORS
+        places = <const lane *> a[m].places + level * VECTORS
         for v in range(vectors - 1):
             left[v] = permuted(rows + m * height, vectors, places + v, 0)
         for v in range(vectors - 1):
@@ -117,18 +109,18 @@ cdef inline void descend(
 
 
 cdef inline void take(
-    vector *rows, const small *a, Py_ssize_t i, int first, int beside, int height, int vectors,
-    Py_ssize_t k, bint inverse, int apart, const vector *order
+    lane *rows, const small *a, Py_ssize_t i, int first, int beside, int height, int vectors,
+    Py_ssize_t k, bint inverse, const lane *order
 ) noexcept nogil:
     """Row i of each matrix takes row k of it."""
-    cdef const vector *factors
-    cdef vector *row
-    cdef vector u
+    cdef const lane *factors
+    cdef lane *row
+    cdef lane u
     cdef int m, v
     for m in range(beside):
         row = rows + m * height
-        factors = <const vector *> a[m].factors + k * height
-        u = spread(row, vectors, order + k * apart, first + m)
+        factors = <const lane *> a[m].factors + k * height
+        u = spread(row, vectors, order + k, first + m)
         for v in range(vectors):
             row[v] = multiply_add(factors[v], u, row[v])
         if inverse:
@@ -137,24 +129,24 @@ cdef inline void take(
 
 
 cdef inline void become_factors(
-    const vector *rows, small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
-    bint inverse, int apart, const vector *order, const vector *reciprocals
+    const lane *rows, small *a, int first, int beside, int height, int vectors, Py_ssize_t k,
+    bint inverse, const lane *order, const lane *reciprocals
 ) noexcept nogil:
-    cdef vector minus_one = broadcast(-1.0, rows[0]), reciprocal
-    cdef vector *factors
+    cdef lane minus_one = broadcast(-1.0, rows[0]), reciprocal
+    cdef lane *factors
     cdef int m, v
     for m in range(beside):
-        factors = <vector *> a[m].factors + k * height
+        factors = <lane *> a[m].factors + k * height
         reciprocal = broadcast(element(reciprocals, m), minus_one)
         if inverse:
             set_element(reciprocals_of(reciprocal, a + m, height), k, element(reciprocals, m))
         for v in range(vectors):
-            factors[v] = select_place(order + k * apart, first + m, v, minus_one,
+            factors[v] = select_place(order + k, first + m, v, minus_one,
                                       rows[m * height + v] * reciprocal)
 
 
 cdef inline void list_free(
-    small *a, int first, int beside, int vectors, int level, int apart, const vector *order
+    small *a, int first, int beside, int vectors, int level, const lane *order
 ) noexcept nogil:
     """What a level leaves of its columns, and of the zeros behind them."""
     cdef int W = width(order[0])
@@ -164,5 +156,5 @@ cdef inline void list_free(
     for m in range(beside):
         free = ~(<uint64_t> 0) >> (64 - vectors * W)
         for k in range(level * W, (level + 1) * W):
-            free ^= <uint64_t> 1 << place(order + k * apart, first + m)
-        list_places(free, vectors, <vector *> a[m].places + level * VECTORS)
+            free ^= <uint64_t> 1 << place(order + k, first + m)
+        list_places(free, vectors, <lane *> a[m].places + level * VECTORS)

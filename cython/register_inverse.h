@@ -99,7 +99,7 @@ __attribute__((noinline)) static bool invert_rows(const triangles<V> &a, ptrdiff
     if (FULL) n = HEIGHT * traits<V>::width;
     V y[HEIGHT * traits<V>::width];
     V poison = invert_panels<HEIGHT, 2>(a, n, HEIGHT - 2, y, result);
-    poison = poison + invert_panels<HEIGHT, HEIGHT - 2>(a, n, 0, y, result);
+    if constexpr (HEIGHT > 2) poison = poison + invert_panels<HEIGHT, HEIGHT - 2>(a, n, 0, y, result);
     return mask_bits(complement(equal(poison, V{}))) == 0;
 }
 
@@ -114,6 +114,7 @@ static inline bool invert_triangles(const V *lower, const V *factors, const V *r
     const triangles<V> a = {lower, factors, reciprocals, at, body, border, multiple, exponent};
     if (n == 3 * W) return matgrad::invert_rows<3, true>(a, n, result);
     if (n == 4 * W) return matgrad::invert_rows<4, true>(a, n, result);
+    if (n <= 2 * W) return matgrad::invert_rows<2, false>(a, n, result);
     if (n < 3 * W) return matgrad::invert_rows<3, false>(a, n, result);
     return matgrad::invert_rows<4, false>(a, n, result);
 }

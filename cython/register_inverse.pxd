@@ -7,25 +7,32 @@ column of pivot k, its own columns are in order. L is kept over its pivots, and 
 / pivots, so both are unit triangles; register_inverse.h substitutes two vectors of all rows at a
 time. The last pivot comes in last, as `finish` on lanes has it (elimination.pxd).
 
-Layout: register_pivots.pxd, rows of three or four vectors. Factors of a level are in its own
+Layout: register_pivots.pxd, rows of two to four vectors. Factors of a level are in its own
 columns, so each level has places for all pivots that come after.
 
 Cost: 2/3 n^3 multiply-adds with a scalar of memory, after n^3/3 of register_gauss.pxd, to which it
-adds a multiplication for each two rows. Against register_jordan.pxd inv takes 0.96, 0.83 and 0.82
-of the time at n = 20, 24 and 32, in single precision 0.98 and 0.83 at 48 and 64. Rejected: the
-right-hand sides of one vector at a time (1.1 times), a size that is no constant where rows are full
-(1.04 times at n = 32).
+adds a multiplication for each two rows. Against Gauss-Jordan elimination in registers inv takes
+0.83 and 0.82 of the time at n = 24 and 32, in single precision 1.03, 0.98 and 0.83 at 32, 48 and
+64. Rejected: the right-hand sides of one vector at a time (1.1 times), a size that is no constant
+where rows are full (1.04 times at n = 32).
 """
 
 from lanes cimport lane, width
 from register_gauss cimport lower_triangle, reciprocals_of
-from register_jordan cimport ending
 from register_pivots cimport COLUMNS, VECTORS, place, small
 
 cdef extern from "register_inverse.h" nogil:
     bint invert_triangles[T](
         const T *lower, const T *factors, const T *reciprocals, const int *at, Py_ssize_t n,
         double body, double border, double multiple, double exponent, T *result) noexcept
+
+
+cdef struct ending:
+    # The last pivot's part in a gradient, and what all is multiplied by then: multiple 2^exponent.
+    double body
+    double border
+    double multiple
+    double exponent
 
 
 cdef inline bint invert(

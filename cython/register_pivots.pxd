@@ -2,9 +2,7 @@
 registers.pxd begin with, reading a row of each and finding their pivots.
 
 Layout: a row lies along `vectors` vectors, 1 to 4, padded with zeros; the rows of `beside` matrices
-stand `step` vectors apart. Pivots and their columns are on lanes, one matrix a lane, those of one
-row `apart` vectors from those of the next: 1, or 2 where rows are of half as many floats as a group
-has lanes.
+stand `step` vectors apart. Pivots and their columns are on lanes, one matrix a lane.
 
 The pivot of a row is its entry of largest magnitude up to the last bits (7 in 10^15 in double, 8 in
 10^6 in single precision): these hold its column, so that both are found by one search. It runs for
@@ -20,15 +18,10 @@ a row), reciprocals of each pivot by itself (a division takes as long for eight)
 
 from libc.stdint cimport uint64_t
 
-from lanes cimport broadcast, equal, load, load_part, vd, vf, vh, width, zero_where
-
-ctypedef fused vector:
-    vd
-    vf
-    vh
+from lanes cimport broadcast, equal, lane, load, load_part, vd, vf, width, zero_where
 
 cdef enum:
-    BESIDE = 8          # the most matrices side by side
+    BESIDE = 4          # the most matrices side by side
     VECTORS = 4         # the most of a row
     COLUMNS = 64        # the most of a matrix
     PLACES = 12         # vectors of places of a matrix
@@ -43,17 +36,9 @@ cdef extern from "registers.h" nogil:
     T select_place[T](const T *places, Py_ssize_t k, int v, T a, T b) noexcept
     vd select_bits(uint64_t bits, vd a, vd b) noexcept
     vf select_bits(uint64_t bits, vf a, vf b) noexcept
-    vh select_bits(uint64_t bits, vh a, vh b) noexcept
-    vd only_places(const uint64_t *set, int v, vd a) noexcept
-    vf only_places(const uint64_t *set, int v, vf a) noexcept
-    vh only_places(const uint64_t *set, int v, vh a) noexcept
-    vd larger(vd a, vd b) noexcept
-    vf larger(vf a, vf b) noexcept
-    vh larger(vh a, vh b) noexcept
     void list_places(uint64_t bits, int vectors, vd *places) noexcept
     void list_places(uint64_t bits, int vectors, vf *places) noexcept
-    void list_places(uint64_t bits, int vectors, vh *places) noexcept
-    T candidates[T](const T *row, int vectors, uint64_t among) noexcept
+    T candidates[T](const T *row, int vectors) noexcept
     T largest_places[T](T *found, int count) noexcept
     T at_places[T](const T *rows, int step, int vectors, int count, T places) noexcept
     T sign_of_places[T](const T *places, Py_ssize_t n) noexcept
@@ -65,62 +50,40 @@ cdef struct small:
     const char *rows
     Py_ssize_t pitch            # bytes from one to the next
     char *factors               # n rows; behind them what else register_gauss.pxd keeps of them
-    char *places                # columns (register_gauss.pxd, register_jordan.pxd), then anything
-    uint64_t free               # the columns that have had no pivot
-    uint64_t others[COLUMNS]    # the columns that have not pivot k; in the end, none of panel k
-    int odd                     # whether the permutation is, with Gauss-Jordan of longer rows
+    char *places                # columns (register_gauss.pxd), then anything
     char *result                # the inverse's rows; before, a copy of the matrix if one is needed
 
 
 cdef inline void read_rows(
-    const small *a, int beside, Py_ssize_t k, Py_ssize_t n, int vectors, vector *rows, vector *sizes
+    const small *a, int beside, Py_ssize_t k, Py_ssize_t n, int vectors, lane *rows
 ) noexcept nogil:
-    """Row k of each matrix; sizes[m] grows to the largest magnitudes."""
-    cdef vector zero = broadcast(0.0, rows[0])
+    """Row k of each matrix."""
+    cdef lane zero = broadcast(0.0, rows[0])
     cdef Py_ssize_t W = width(zero), bytes = sizeof(zero)
     cdef const char *source
-    cdef vector x
     cdef int m, v
     for m in range(beside):
         source = a[m].rows + k * a[m].pitch
-        for v in range(vectors):
-            if v < vectors - 1:
-                x = load(source + v * bytes, zero)
-            else:
-                x = load_part(source + v * bytes, n - v * W, zero)
-            rows[m * vectors + v] = x
-            sizes[m] = larger(x, sizes[m])
+        for v in range(vectors - 1):
+            rows[m * vectors + v] = load(source + v * bytes, zero)
+        v = vectors - 1
+        rows[m * vectors + v] = load_part(source + v * bytes, n - v * W, zero)
 
 
-cdef inline vector start_size(
-    const small *a, Py_ssize_t n, int vectors, vector like
-) noexcept nogil:
-    """A vector of the matrix, for `sizes` to grow from: zeros would be written by an instruction
-    that starts slowly (3 % of det at n = 8)."""
-    if vectors > 1:
-        return load(a.rows, like)
-    return load_part(a.rows, n, broadcast(0.0, like))
-
-
-cdef inline vector find_pivots(
-    const vector *rows, const small *a, int first, int beside, int step, int vectors, bint jordan,
-    int apart, vector *pivots, vector *order
+cdef inline lane find_pivots(
+    const lane *rows, int first, int beside, int step, int vectors, lane *pivots, lane *order
 ) noexcept nogil:
     """Lanes first, first + 1, ... of a pivot and its column, if `first` is 0 all of them: it comes
     first. Returns -1 / pivot in lanes 0, 1, ..., zero where the pivot is."""
-    cdef vector found[BESIDE]
-    cdef vector zero = broadcast(0.0, rows[0]), places, pivot
-    cdef int m, p
+    cdef lane found[BESIDE]
+    cdef lane zero = broadcast(0.0, rows[0]), places, pivot
+    cdef int m
     for m in range(beside):
-        if jordan:
-            found[m] = candidates(rows + m * step, vectors, a[m].free)
-        else:
-            found[m] = candidates(rows + m * step, vectors, ~(<uint64_t> 0))
+        found[m] = candidates(rows + m * step, vectors)
     places = largest_places(&found[0], beside)
     pivot = at_places(rows, step, vectors, beside, places)
     if first == 0:
-        for p in range(apart):
-            pivots[p], order[p] = pivot, places
+        pivots[0], order[0] = pivot, places
     else:
         store_first(pivots, first, beside, pivot)
         store_first(order, first, beside, places)

@@ -68,14 +68,9 @@ template <class V> static inline V select_bits(uint64_t bits, V a, V b) {
 template <class V> static inline V only_places(const uint64_t *set, int v, V a) {
     return select_bits(*set >> v * matgrad::traits<V>::width, a, V{});
 }
-/* The magnitudes of a vector whose bits are set, each with its place in its last bits. */
-template <class V> static inline V with_places(uint64_t bits, V a, matgrad::bits<V> places) {
-    matgrad::bits<V> size = (matgrad::bits<V>)absolute(a) & ~matgrad::place_bits(a);
-    return select_bits(bits, (V)(size | places), V{});
-}
-/* The larger of two magnitudes. */
-template <class V> static inline V larger(V a, V b) {
-    return absolute(a) > absolute(b) ? absolute(a) : absolute(b);
+/* The magnitudes of a vector, each with its place in its last bits. */
+template <class V> static inline V with_places(V a, matgrad::bits<V> places) {
+    return (V)(((matgrad::bits<V>)absolute(a) & ~matgrad::place_bits(a)) | places);
 }
 /* The places whose bits are set, in order; what comes after them, up to a vector, may be written, too. */
 template <class V> static inline void list_places(uint64_t bits, int vectors, V *places) {
@@ -120,10 +115,9 @@ template <> inline vd permute_row(const vd *row, int vectors, words at) {
 template <> inline vf permute_row(const vf *row, int vectors, half_words at) {
     return permute_by_twos(row, vectors, at);
 }
-/* Without a way through memory: 64, 32, 16, 8 or 4 of them. */
+/* Without a way through memory: 32, 16, 8 or 4 of them. */
 static inline void store_low(char *to, int count, __m512i value) {
-    if (count == 64) _mm512_storeu_si512(to, value);
-    else if (count == 32) _mm256_storeu_si256((__m256i *)to, _mm512_castsi512_si256(value));
+    if (count == 32) _mm256_storeu_si256((__m256i *)to, _mm512_castsi512_si256(value));
     else if (count == 16) _mm_storeu_si128((__m128i *)to, _mm512_castsi512_si128(value));
     else if (count == 8) _mm_storeu_si64(to, _mm512_castsi512_si128(value));
     else _mm_storeu_si32(to, _mm512_castsi512_si128(value));
@@ -150,17 +144,14 @@ static inline vf only_places(const uint64_t *set, int v, vf a) {
     return (vf)_mm512_maskz_mov_ps(part, (__m512)a);
 }
 /* 0xea: (a and b) or c. */
-static inline vd with_places(uint64_t bits, vd a, matgrad::words places) {
+static inline vd with_places(vd a, matgrad::words places) {
     const __m512i size = _mm512_set1_epi64(INT64_MAX ^ matgrad::place_bits(a));
-    return (vd)_mm512_maskz_ternarylogic_epi64((__mmask8)bits, (__m512i)a, size, (__m512i)places, 0xea);
+    return (vd)_mm512_ternarylogic_epi64((__m512i)a, size, (__m512i)places, 0xea);
 }
-static inline vf with_places(uint64_t bits, vf a, matgrad::half_words places) {
+static inline vf with_places(vf a, matgrad::half_words places) {
     const __m512i size = _mm512_set1_epi32(INT32_MAX ^ matgrad::place_bits(a));
-    return (vf)_mm512_maskz_ternarylogic_epi32((__mmask16)bits, (__m512i)a, size, (__m512i)places, 0xea);
+    return (vf)_mm512_ternarylogic_epi32((__m512i)a, size, (__m512i)places, 0xea);
 }
-/* 0xb: the larger magnitude, as such. */
-static inline vd larger(vd a, vd b) { return (vd)_mm512_range_pd((__m512d)a, (__m512d)b, 0xb); }
-static inline vf larger(vf a, vf b) { return (vf)_mm512_range_ps((__m512)a, (__m512)b, 0xb); }
 static inline void list_places(uint64_t bits, int vectors, vd *places) {
     const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     int64_t *to = (int64_t *)places;
@@ -179,30 +170,6 @@ static inline void list_places(uint64_t bits, int vectors, vf *places) {
         to += __builtin_popcount((__mmask16)bits);
     }
 }
-
-/* The same for half as many floats, whose rows take one vector. */
-namespace matgrad {
-typedef bits<vh> few_words;
-template <> inline vh permute_row(const vh *row, int, few_words at) {
-    return (vh)_mm256_permutexvar_ps((__m256i)at, (__m256)row[0]);
-}
-template <> inline vh greater_word(vh a, vh b) { return (vh)_mm256_max_epi32((__m256i)a, (__m256i)b); }
-template <> inline void store_bytes(char *to, int count, vh value) {
-    store_low(to, count, _mm512_castsi256_si512((__m256i)value));
-}
-} // namespace matgrad
-
-static inline vh select_bits(uint64_t bits, vh a, vh b) {
-    return (vh)_mm256_mask_mov_ps((__m256)b, (__mmask8)bits, (__m256)a);
-}
-static inline vh only_places(const uint64_t *set, int, vh a) {
-    return (vh)_mm256_maskz_mov_ps(*(const __mmask8 *)set, (__m256)a);
-}
-static inline vh with_places(uint64_t bits, vh a, matgrad::few_words places) {
-    const __m256i size = _mm256_set1_epi32(INT32_MAX ^ matgrad::place_bits(a));
-    return (vh)_mm256_maskz_ternarylogic_epi32((__mmask8)bits, (__m256i)a, size, (__m256i)places, 0xea);
-}
-static inline vh larger(vh a, vh b) { return (vh)_mm256_range_ps((__m256)a, (__m256)b, 0xb); }
 #endif
 
 /* ---- by places ----------------------------------------------------------------------------------- */
@@ -239,7 +206,7 @@ template <int S, class V> static inline V greatest_of_each(V *t, int count) {
 }
 } // namespace matgrad
 
-/* The first lanes of a vector, 1, 2, 4 or 8, to lanes from `first` on. */
+/* The first lanes of a vector, 1, 2 or 4, to lanes from `first` on. */
 template <class V> static inline void store_first(V *to, ptrdiff_t first, int count, V value) {
     constexpr int item = sizeof(matgrad::scalar<V>);
     matgrad::store_bytes((char *)to + first * item, count * item, value);
@@ -257,14 +224,12 @@ template <class V> static inline V permuted(const V *row, int vectors, const V *
 template <class V> static inline V select_place(const V *places, ptrdiff_t k, int v, V a, V b) {
     return matgrad::lanes_where<V>(matgrad::same_place(places, k) == matgrad::row_places(v, a), a, b);
 }
-/* The largest magnitude a lane, among those whose bits are set, with its place in its last bits. */
-template <class V> static inline V candidates(const V *row, int vectors, uint64_t among) {
-    constexpr int W = matgrad::traits<V>::width;
-    V found = with_places(among, row[0], matgrad::row_places(0, row[0]));
+/* The largest magnitude a lane, with its place in its last bits. */
+template <class V> static inline V candidates(const V *row, int vectors) {
+    V found = with_places(row[0], matgrad::row_places(0, row[0]));
 #pragma GCC unroll 4
     for (int v = 1; v < vectors; v++)
-        found = matgrad::greater_word(found,
-                                      with_places(among >> v * W, row[v], matgrad::row_places(v, row[v])));
+        found = matgrad::greater_word(found, with_places(row[v], matgrad::row_places(v, row[v])));
     return found;
 }
 /* Of each of `count` vectors of candidates the place of the largest, which are used up. */

@@ -255,13 +255,6 @@ __attribute__((noinline)) static void multiply_each_tile(
     }
 }
 
-/* Half a vector. */
-template <class V> struct half { typedef V type; };
-#if MATGRAD_VECTOR_BYTES == 64
-template <> struct half<vd> { typedef vhd type; };
-template <> struct half<vf> { typedef vh type; };
-#endif
-
 /* `count` products C = A B of a tile each, in one loop: a quarter to a half of the time at n = 2 to 7,
  * 0.9 at 8; 0.25 to 0.7 where B is small and entries of its rows are apart. Of C that fill no more than
  * half of a vector the tiles are of halves: 0.65 of the time at 8 x 8 x 2 (Zen 4). False, and nothing
@@ -272,7 +265,7 @@ __attribute__((noinline)) static bool multiply_each(V, factor a, ptrdiff_t a_ste
                                                     ptrdiff_t b_step, factor c, ptrdiff_t c_step,
                                                     ptrdiff_t m, ptrdiff_t k, ptrdiff_t n,
                                                     ptrdiff_t count) {
-    typedef typename half<V>::type H;
+    typedef half<V> H;
     constexpr ptrdiff_t W = traits<V>::width, item = sizeof(scalar<V>);
     if constexpr (sizeof(H) < sizeof(V))
         if (n <= traits<H>::width)

@@ -110,6 +110,16 @@ def test_overflow_of_the_adjugate_raises_the_overflow_flag_alone(
         kernels.adjugate(X)
 
 
+@pytest.mark.parametrize("name", ["inv", "adjugate", "det_and_gradient"])
+def test_overflow_of_complex64_raises_the_overflow_flag(kernels: ModuleType, name: str) -> None:
+    diagonal = [1e-42, 1e-42] if name == "inv" else [1e20, 1e20, 1e-30]
+    X = np.diag(np.array(diagonal, np.complex64))
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
+        getattr(kernels, name)(X)
+    with np.errstate(divide="raise", over="ignore", invalid="raise"):
+        getattr(kernels, name)(X)
+
+
 @pytest.mark.parametrize("name", TOTAL)
 @pytest.mark.parametrize("n", SIZES[1:])
 def test_underflow_is_no_error(kernels: ModuleType, name: str, n: int) -> None:

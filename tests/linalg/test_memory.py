@@ -221,6 +221,17 @@ def test_a_single_matrix_may_be_replaced_by_its_result(
                 assert_same_bits(results(kernel, X, out=out), expected)
 
 
+@pytest.mark.parametrize("name", ["inv", "adjugate"])
+@pytest.mark.parametrize("axes", [[(0, 1), (1, 2)], [(1, 2), (2, 1)], [(0, 2), (0, 1)]])
+def test_output_may_be_the_input_with_its_matrices_on_other_axes(
+    kernels: ModuleType, rng: np.random.Generator, name: str, axes: list[tuple[int, int]]
+) -> None:
+    for n in (3, 5, 9, 20, 40):
+        X = rng.normal(size=(n, n, n))
+        expected = getattr(kernels, name)(X.copy(), axes=axes)
+        assert_same_bits(getattr(kernels, name)(X, out=X, axes=axes), expected)
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_numbers_may_be_written_into_the_matrices_that_they_come_from(
     kernels: ModuleType, rng: np.random.Generator, n: int

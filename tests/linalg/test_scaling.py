@@ -153,6 +153,55 @@ def test_a_product_that_underflows_makes_no_matrix_singular(kernels: ModuleType,
     assert kernels.slogdet(X)[0] == -1
 
 
+def with_a_hidden_zero(n: int, power: int) -> tuple[Array, Fraction, Array]:
+    """Return a tame matrix whose first row is so large that its tiny entry exceeds all others."""
+    A = np.array([[2.0**-60, 1, 2, 0, 1], [1, 0, 1, 2, 1], [2, 1, 0, 1, 1], [1, 1, 1, 0, 2],
+                  [1, 2, 1, 1, 0]])  # fmt: skip
+    A[0] *= 2.0**power
+    det, block = exact_det_and_adjugate(A)
+    X, adjugate = np.eye(n), np.diag(np.full(n, det))
+    X[:5, :5], adjugate[:5, :5] = A, block
+    return X, det, adjugate
+
+
+@pytest.mark.parametrize("power", [30, 59, 62, 90, 120, 150, 300])
+@pytest.mark.parametrize("n", [5, 9, 20])
+def test_a_row_scaled_apart_swallows_no_other(kernels: ModuleType, n: int, power: int) -> None:
+    X, det, adjugate = with_a_hidden_zero(n, power)
+    assert kernels.det(X) == pytest.approx(float(det), rel=1e-13)
+    assert kernels.slogdet(X)[0] == np.sign(float(det))
+    inverse = (adjugate / det).astype(float)
+    assert_near(kernels.inv(X).T, inverse.T, 1e-13, np.float64)
+    assert_near(kernels.adjugate(X).T, adjugate.astype(float).T, 1e-13, np.float64)
+
+
+@pytest.mark.parametrize("n", [24, 40, 101])
+def test_a_row_scaled_apart_makes_no_matrix_singular(kernels: ModuleType, n: int) -> None:
+    X, det, _ = with_a_hidden_zero(n, 120)
+    assert kernels.det(X) == pytest.approx(float(det), rel=1e-13)
+    assert np.isfinite(kernels.inv(X)).all()
+
+
+@precisions
+@pytest.mark.parametrize("n", [5, 8, 20, 24, 40, 90, 101])
+def test_determinants_are_the_same_with_and_without_a_gradient(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    bits = 20 if dtype == np.float32 else 50
+    triangles = np.triu(rng.integers(-(2**bits), 2**bits, (3, n, n)), 1) + np.eye(n)
+    column = rng.normal(size=(6, n, n))
+    column[:, :, 1] *= 2.0 ** (-56 if dtype == np.float32 else -530)
+    with np.errstate(all="ignore"):
+        for X in (triangles.astype(dtype), np.triu(triangles.mT).astype(dtype),
+                  column.astype(dtype)):  # fmt: skip
+            np.testing.assert_array_equal(kernels.det_and_gradient(X)[0], kernels.det(X))
+            for k in range(2):
+                np.testing.assert_array_equal(
+                    kernels.slogdet_and_gradient(X)[k], kernels.slogdet(X)[k]
+                )
+        assert (kernels.det(triangles.astype(dtype)) == 1).all()
+
+
 @pytest.mark.parametrize("n", [200, 512])
 def test_a_determinant_beyond_the_range_leaves_the_gradient_its_bits(
     kernels: ModuleType, rng: np.random.Generator, n: int

@@ -187,7 +187,8 @@ def test_a_row_scaled_apart_makes_no_matrix_singular(kernels: ModuleType, n: int
 def test_determinants_are_the_same_with_and_without_a_gradient(
     kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
 ) -> None:
-    bits = 20 if dtype == np.float32 else 50
+    # Inverses of the smaller triangles overflow.
+    bits = 0 if n > 8 else 20 if dtype == np.float32 else 50
     triangles = np.triu(rng.integers(-(2**bits), 2**bits, (3, n, n)), 1) + np.eye(n)
     column = rng.normal(size=(6, n, n))
     column[:, :, 1] *= 2.0 ** (-56 if dtype == np.float32 else -530)

@@ -52,20 +52,22 @@ cdef inline lane uncertain(const lane *pivots, Py_ssize_t n) noexcept nogil:
     2^-40 of n times the largest (2^-13), which no entry of the matrix exceeds, is not far from
     rounding. (2^-24 would also find what rounding makes of a zero behind a tiny pivot, but send
     ill-conditioned batches to panels one by one: covariances of 16 near points would take 3 times
-    the time.)"""
+    the time.) All pivots after one that is NaN are NaN, and so is the largest then."""
     cdef bint double_precision = lane is vd
-    cdef lane least = absolute(pivots[0]), most = least, enough
+    cdef lane sign = broadcast(-0.0, pivots[0]), most = absolute(pivots[0])
+    cdef lane least_negated = either(pivots[0], sign), enough
     cdef Py_ssize_t k
     for k in range(1, n):
-        least = -maximum(-absolute(pivots[k]), -least)
-        most = maximum(absolute(pivots[k]), most)
+        least_negated = maximum(least_negated, either(pivots[k], sign))
+        most = maximum(most, absolute(pivots[k]))
     most = most * broadcast(<double> n, most)
-    enough = greater(least, most * broadcast(2.0 ** -40 if double_precision else 2.0 ** -13, most))
+    enough = greater(most * broadcast(-(2.0 ** -40) if double_precision else -(2.0 ** -13), most),
+                     least_negated)
     enough = both(enough, greater(most, broadcast(2.0 ** -800 if double_precision else 2.0 ** -80,
                                                   most)))
     enough = both(enough, greater(broadcast(2.0 ** 1000 if double_precision else 2.0 ** 120, most),
                                   most))
-    return either(complement(enough), not_finite(pivots, n))
+    return complement(enough)
 
 
 cdef inline unsigned int doubted(

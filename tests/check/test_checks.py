@@ -43,6 +43,35 @@ def test_wrong_gradients_are_accused_on_all_scales(name: Any, dtype: Any) -> Non
         assert np.all(check.verdict == "wrong"), (mistake, check.verdict)
 
 
+@pytest.mark.parametrize("exponent", [-150, 150, 154, 200, 300])
+def test_squares_of_slopes_may_leave_the_range_of_floats(exponent: Any) -> None:
+    size, x = 10.0**exponent, np.array([1.0, 2.0, 3.0])
+
+    def check(gradient: Any) -> Any:
+        return matgrad.check_gradient(lambda x: size * (x * x).sum(-1), gradient, x, ndim=1, rng=0)
+
+    assert check(lambda x: 2 * size * x).ok
+    assert "0.666667 times" in str(check(lambda x: 3 * size * x).diagnosis)
+    assert check(2 * size * x).ok
+    assert check(3 * size * x).verdict == "wrong"
+
+
+def test_one_entry_may_be_wrong_by_the_whole_range_of_floats() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    for entry in (1e160, -1e300):
+        claimed = np.array([2.0, 4.0, entry])
+        check = matgrad.check_gradient(lambda x: (x * x).sum(-1), claimed, x, ndim=1, rng=0)
+        assert str(check.diagnosis).startswith("1 entry is wrong, (2,)")
+
+
+def test_a_slope_that_overflows_is_not_right() -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        check = matgrad.check_gradient(
+            lambda x: (x * x).sum(-1), lambda x: 0 * x + 1e300, [1e9, 1e10], ndim=1, rng=0
+        )
+    assert check.verdict == "undecided"
+
+
 def in_single(f: Any) -> Any:
     return lambda x: f(np.asarray(x, dtype=np.float32))
 

@@ -59,3 +59,12 @@ def test_gradients_may_be_arrays() -> None:
     assert matgrad.check_gradient(lambda x: np.exp(x).sum(-1), np.exp(x), x, ndim=1).ok.all()
     with pytest.raises(ValueError, match=r"needs a gradient of shape \(3,\) at each point"):
         matgrad.check_gradient(lambda x: np.exp(x).sum(-1), x[0], x, ndim=1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_arrays_must_be_finite(value: Any) -> None:
+    x = np.ones((2, 3))
+    gradient = 2 * x
+    gradient[1, 2] = value
+    with pytest.raises(ValueError, match=rf"a finite gradient; got {value} at point \(1,\)"):
+        matgrad.check_gradient(lambda x: (x * x).sum(-1), gradient, x, ndim=1)

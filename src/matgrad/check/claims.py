@@ -106,6 +106,13 @@ class Reader:
                 f"{self.caller} needs a {name} for each point of the batch {self.points.batch}; "
                 f"got shape {array.shape}"
             )
+        bad = ~np.isfinite(array.reshape(self.points.size, -1))
+        if bad.any():
+            point = int(bad.any(axis=1).argmax())
+            value = array.reshape(self.points.size, -1)[point, bad[point]][0]
+            raise ValueError(
+                f"{self.caller} needs a finite {name}; got {value} at {self.points.name(point)}"
+            )
         return array
 
     def _columns(self, form: tuple[int, ...], layout: Layout) -> Array:

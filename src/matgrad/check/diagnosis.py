@@ -58,7 +58,7 @@ def diagnose(evidence: Evidence) -> str:
 def _guesses(evidence: Evidence) -> Iterator[tuple[str, Array]]:
     g = evidence.claimed
     yield "the sign is wrong", -g
-    factor = _factor(g, evidence)
+    factor = _factor(g, evidence.measured)
     yield f"a factor is missing: the derivative is {_factor_name(factor, evidence)} it", factor * g
     if g.ndim < 2 or g.shape[-1] != g.shape[-2]:
         return
@@ -68,7 +68,7 @@ def _guesses(evidence: Evidence) -> Iterator[tuple[str, Array]]:
         turned,
     )
     yield "transposed, and the sign is wrong", -turned
-    factor = _factor(turned, evidence)
+    factor = _factor(turned, evidence.measured)
     named = _factor_name(factor, evidence)
     yield f"transposed, and a factor is missing: the derivative is {named} it", factor * turned
     yield "the symmetric part is missing: it is G where G + G' is right", g + turned
@@ -85,11 +85,14 @@ def _guesses(evidence: Evidence) -> Iterator[tuple[str, Array]]:
         yield f"f does not read the {name} triangle: pass symmetric", part(g + turned) - diagonal
 
 
-def _factor(guess: Array, evidence: Evidence) -> float:
-    """Return the factor that brings a guess closest to what was measured."""
-    known = evidence.known
-    square = np.sum(guess[known] ** 2)
-    return float(np.sum(guess[known] * evidence.measured[known]) / square) if square else 0.0
+def _factor(guess: Array, target: Array) -> float:
+    """Return the factor that brings a guess closest to a target, where that is known."""
+    known = np.isfinite(target)
+    largest = np.abs(guess[known]).max(initial=0)
+    if not largest:
+        return 0.0
+    unit = guess[known] / largest
+    return float(np.sum(unit * target[known]) / np.sum(unit**2) / largest)
 
 
 def _factor_name(factor: float, evidence: Evidence) -> str:
@@ -116,11 +119,8 @@ def _missing_term(evidence: Evidence) -> str | None:
     """Look for one term whose multiple is the difference."""
     missing = evidence.measured - evidence.claimed
     for name, term in _terms(evidence):
-        square = np.sum(term[evidence.known] ** 2)
-        if not square:
-            continue
-        factor = float(np.sum(term[evidence.known] * missing[evidence.known]) / square)
-        if evidence.fits(evidence.claimed + factor * term):
+        factor = _factor(term, missing)
+        if factor and evidence.fits(evidence.claimed + factor * term):
             return _term_sentence(name, factor, named=name in evidence.terms)
     return None
 

@@ -54,7 +54,7 @@ class Remainders:
 def remainders(claim: Claim, probes: Probes, chosen: Array, start: float = 1.0) -> Remainders:
     """Measure along the chosen directions until rounding or certainty is reached."""
     directions = probes.directions(chosen)
-    slope = np.sqrt(_contract(claim.along_moves**2, directions**2))
+    slope = _norm_of_terms(claim.along_moves, directions)
     doubt = ABOVE_NOISE * _contract(claim.rounding, np.abs(directions))
     tolerance = np.maximum(np.sqrt(claim.precision) * slope, doubt)
     step = start * np.maximum(1.0, 1.0 / probes.typical[:, 0])
@@ -103,6 +103,17 @@ def _contract(derivative: Array, directions: Array) -> Array:
     """Apply (points, outputs, moves) to (directions, points, moves)."""
     terms: Array = np.einsum("bmu,dbu->dbm", derivative, directions, optimize=True)
     return terms
+
+
+def _norm_of_terms(derivative: Array, directions: Array) -> Array:
+    """Return the root of the sum of the squared terms, each factor's squares kept in range."""
+    parts = []
+    for factor in (derivative, directions):
+        largest = np.abs(factor).max(axis=-1, keepdims=True)
+        parts.append((largest[..., 0], factor / np.where(largest > 0, largest, 1.0)))
+    (steepest, slopes), (longest, lengths) = parts
+    norm: Array = steepest * longest[..., None] * np.sqrt(_contract(slopes**2, lengths**2))
+    return norm
 
 
 def _blind(rung: Curves, expected: Array) -> Array:

@@ -60,7 +60,7 @@ class Findings:
         """Whether the claim was seen to be right along the direction."""
         largest = self.scale.max(axis=-1, keepdims=True)
         close = (self.agreement <= RESOLVED * largest) | (self.agreement <= self.negligible)
-        right: Array = close & ~self.wrong & ~self.kinked
+        right: Array = close & np.isfinite(largest) & ~self.wrong & ~self.kinked
         return right
 
     @property

@@ -58,5 +58,6 @@ def _left_by_cubic(sampled: Array) -> Array:
     powers = np.vander(POSITIONS / POSITIONS.max(), DEGREE + 1)
     basis, _ = np.linalg.qr(powers, mode="complete")
     rest = np.tensordot(basis[:, DEGREE + 1 :], sampled - sampled[0], axes=(0, 0))
-    noise: Array = np.sqrt(np.mean(np.abs(rest) ** 2, axis=0, dtype=float))
+    # Not the squares, which leave the range of floats where f passes the root of its largest.
+    noise: Array = np.hypot.reduce(np.abs(rest).astype(float), axis=0) / math.sqrt(len(rest))
     return np.nan_to_num(noise)

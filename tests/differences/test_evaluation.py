@@ -124,3 +124,17 @@ def test_function_may_return_its_input_or_one_buffer_for_all() -> None:
         return np.sum(x**2, axis=-1, out=buffer[: x[0, ..., 0].size].reshape(x.shape[:-1]))
 
     np.testing.assert_allclose(run(f, X[0], max_bytes=1), 2 * X[0])
+
+
+@pytest.mark.parametrize("workers", [1, map, lambda function, tasks: list(map(function, tasks))])
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_function_may_fill_its_buffer_again_at_each_call(vectorized: Any, workers: Any) -> None:
+    buffer = np.empty((9, 2))
+
+    def f(x: Any) -> Any:
+        filled = buffer[: len(x)] if vectorized else buffer[0]
+        filled[..., 0], filled[..., 1] = x[..., 0] ** 2, x[..., 0] * x[..., 1]
+        return filled
+
+    J = run(f, X[0], vectorized=vectorized, workers=workers)
+    np.testing.assert_allclose(J, [[2, 0], [2, 1]], atol=1e-8)

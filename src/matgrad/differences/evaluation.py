@@ -108,7 +108,7 @@ def _numbers(values: object) -> Array | Failure:
     if isinstance(values, tuple):
         return Failure(f"returned a tuple of {len(values)} where one array is needed")
     try:
-        array = np.asarray(values)
+        array = np.array(values)  # a copy: what f returns may be a buffer that it fills again
     except Exception as error:
         return Failure(f"returned what NumPy cannot read: {error}", error=error)
     if array.dtype.kind not in "biufc":
@@ -194,7 +194,8 @@ class Evaluation:
                 return failure
             done.append(result)
             first += len(task)
-        return np.concatenate(done).reshape(len(stack), self.points.size, math.prod(self.out))
+        values = np.concatenate(done) if len(done) > 1 else done[0]
+        return values.reshape(len(stack), self.points.size, math.prod(self.out))
 
     def _shape_failure(self, values: Array, lead: tuple[int, ...]) -> Failure | None:
         """Fix the shape of one value by the first call, hold all others to it."""

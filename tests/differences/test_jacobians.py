@@ -318,9 +318,11 @@ def test_other_dtypes_are_refused_by_name(dtype: Any) -> None:
         matgrad.jacobian(rosenbrock, np.ones(3, dtype=dtype), ndim=1)
 
 
-def test_complex_steps_need_a_complex_function() -> None:
+def test_complex_steps_need_a_real_function_that_continues_to_complex_x() -> None:
     with pytest.raises(TypeError, match="stays complex for complex x"):
         matgrad.jacobian(lambda x: np.abs(x).sum(axis=-1), np.ones(3), ndim=1, method="cs")
+    with pytest.raises(TypeError, match="is real for real x; f returned complex128"):
+        matgrad.jacobian(lambda x: np.exp(1j * x), np.ones(3), ndim=1, method="cs")
 
 
 def test_sparse_jacobians_have_no_batch() -> None:

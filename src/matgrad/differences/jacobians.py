@@ -53,7 +53,7 @@ def jacobian(
         How many trailing axes of `x` are the argument; the others are the batch.
     method : {"3-point", "2-point", "cs", "adaptive"}
         "2-point" evaluates once an entry and has an error of order h, "3-point" twice with
-        order h², "cs" once with a complex step, for an `f` that is analytic and written for
+        order h², "cs" once with a complex step, for a real `f` that is analytic and written for
         complex arrays, without error. "adaptive" extrapolates to h = 0 over as many steps as it
         takes, 10 to 40 evaluations an entry, from the scale of x down to that of f.
     step : array_like, optional

@@ -71,11 +71,8 @@ def quotient(block: Block, evaluation: Evaluation, scheme: Scheme, step: Array) 
         _require_moved(block, evaluation, distance, step)
         values.append(block.select(evaluation(stack)))
         moved.append(block.along(distance))
-    if scheme is SCHEMES["cs"] and not np.iscomplexobj(values[0]):
-        raise TypeError(
-            f"{evaluation.caller} with method='cs' needs a function that stays complex for complex "
-            f"x; f returned {values[0].dtype}"
-        )
+    if scheme is SCHEMES["cs"]:
+        _require_continuation(evaluation, values[0])
     derivative = scheme.derivative(block.base(evaluation.base), values, moved)
     return Quotient(derivative, np.abs(moved).max(axis=0))
 
@@ -100,6 +97,15 @@ def quotient_error(
     else:
         error = truncation + block.base(ROUNDING * noise) / measured.width
     return error
+
+
+def _require_continuation(evaluation: Evaluation, values: Array) -> None:
+    """Refuse a function whose imaginary part at complex x is not the derivative times the step."""
+    needs = f"{evaluation.caller} with method='cs' needs a function that"
+    if np.iscomplexobj(evaluation.base):
+        raise TypeError(f"{needs} is real for real x; f returned {evaluation.base.dtype}")
+    if not np.iscomplexobj(values):
+        raise TypeError(f"{needs} stays complex for complex x; f returned {values.dtype}")
 
 
 def _require_moved(block: Block, evaluation: Evaluation, distance: Array, step: Array) -> None:

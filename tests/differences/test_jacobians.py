@@ -143,6 +143,16 @@ def test_steps_that_bounds_shorten_are_told_and_count_in_the_error() -> None:
     assert info.error[0] > 1e3 * info.error[1]
 
 
+@pytest.mark.parametrize("bounds", [(0.5, 2), (-2, 0.5), (0.5, 0.6), ([0.5, -9], [9, 9])])
+@pytest.mark.parametrize("method", ["2-point", "3-point", "adaptive"])
+def test_rounding_is_seen_at_a_bound_too(method: Any, bounds: Any) -> None:
+    x = np.full(2, 0.5)
+    J, info = matgrad.jacobian(
+        lambda x: (1e6 + np.sin(x)) - 1e6, x, ndim=1, method=method, bounds=bounds, full_output=True
+    )
+    assert np.all(np.abs(J - np.diag(np.cos(x))) <= info.error)
+
+
 def test_one_sided_steps_at_a_bound_keep_second_order() -> None:
     x = np.array([0.0, 1.0])
     J = matgrad.jacobian(lambda x: np.exp(x).sum(axis=-1), x, ndim=1, bounds=(0, 1))

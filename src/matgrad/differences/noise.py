@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from matgrad.differences.points import Array
+from matgrad.differences.steps import Room
 
 POSITIONS = np.array([-53, -41, -34, -21, -10, -3, 0, 8, 15, 27, 38, 57])
 DEGREE = 3
@@ -19,37 +20,42 @@ COARSE = 2.0**-23 * math.sqrt(2.6)  # off the grid on which the function may rou
 
 
 def rounding_noise(
-    values: Callable[[Array], Array], x: Array, owner: Array, nearest: Array | None = None
+    values: Callable[[Array], Array], x: Array, owner: Array, room: Room | None = None
 ) -> Array:
     """Return the standard deviation (points, ...) of the rounding in `values` near x.
 
     `values` maps a stack (k, points, entries) to (k, points, ...). Entries with the same `owner`
-    move alike; `nearest` is the distance of each entry to its bounds. A function that computes
-    in less precision than it returns is constant over the line, and is measured again over one
-    that single precision resolves. The cost is 12 evaluations, or 24.
+    move alike. A function that computes in less precision than it returns is constant over the
+    line, and is measured again over one that single precision resolves. The cost is 12
+    evaluations, or 24.
     """
-    sampled = values(_line(x, float(np.finfo(x.dtype).eps), owner, nearest))
+    sampled = values(_line(x, float(np.finfo(x.dtype).eps), owner, room))
     constant = (sampled == sampled[0]).all(axis=0)
     if not constant.any() or x.dtype == np.float32:
         return _left_by_cubic(sampled)
-    coarse = values(_line(x, COARSE, owner, nearest))
+    coarse = values(_line(x, COARSE, owner, room))
     return np.where(constant, _left_by_cubic(coarse), _left_by_cubic(sampled))
 
 
-def _line(x: Array, unit: float, owner: Array, nearest: Array | None) -> Array:
+def _line(x: Array, unit: float, owner: Array, room: Room | None) -> Array:
     """Return points around x whose entries move by whole numbers of units in the last place.
 
     So no point is rounded, and the rounding of f alone is seen. Each entry has its own number
-    of units, from 1 to 4, the same in every run. A zero moves like the smallest other entry.
+    of units, from 1 to 4, the same in every run. A zero moves like the smallest other entry. At
+    a bound the line of an entry begins there, and where there is no room at all it stands still.
     """
     size = np.where(x == 0, np.inf, np.abs(x.astype(float)))
     smallest = size.min(axis=1, keepdims=True, initial=np.inf)
     scale = np.where(x == 0, np.where(np.isfinite(smallest), smallest, 1.0), size)
     units = 1 + np.floor(4 * (owner * math.sqrt(5) % 1))
     step = units * unit * np.exp2(np.floor(np.log2(scale)))
-    if nearest is not None:
-        step = np.where(step * POSITIONS.max() <= nearest, step, 0)
-    line: Array = x + (POSITIONS[:, None, None] * step).astype(x.dtype)
+    shift = np.zeros(x.shape)
+    if room is not None:
+        near = np.minimum(room.down, room.up) < step * POSITIONS.max()
+        beyond = np.maximum(room.down, room.up) < step * np.ptp(POSITIONS)
+        aside = np.where(room.up >= room.down, -POSITIONS.min(), -POSITIONS.max())
+        shift, step = np.where(near, aside, 0), np.where(near & beyond, 0, step)
+    line: Array = x + ((POSITIONS[:, None, None] + shift) * step).astype(x.dtype)
     return line
 
 

@@ -61,9 +61,8 @@ class Sweep:
             return self.noise
         if self.method == "cs" or not (self.judged or self.method == "adaptive"):
             return np.zeros(self.evaluation.base.shape)
-        nearest = np.minimum(self.room.down, self.room.up)
         x, base = self.evaluation.points.flat, self.evaluation.base
-        noise = rounding_noise(self.evaluation.explore, x, self.moves.owner, nearest)
+        noise = rounding_noise(self.evaluation.explore, x, self.moves.owner, self.room)
         least: Array = precision(base.dtype) * np.abs(base) / 2
         return np.maximum(noise, least)
 

@@ -92,6 +92,52 @@ def test_adaptive_leaves_the_domain_only_to_come_back() -> None:
         np.testing.assert_allclose(J, 1 / x, rtol=1e-11)
 
 
+# Steps of the size of x see whole periods of these, or nothing of them at all.
+UNSEEN: dict[str, tuple[Any, Any, Any]] = {
+    "whole periods": (
+        lambda x: np.sin(2 * np.pi * x),
+        lambda x: 2 * np.pi * np.cos(2 * np.pi * x),
+        [0.3, 4.3, -29.7],
+    ),
+    "many in the first step": (
+        lambda x: np.cos(512 * np.pi * x),
+        lambda x: -512 * np.pi * np.sin(512 * np.pi * x),
+        [0.3, 4.3],
+    ),
+    "narrow peak": (
+        lambda x: np.exp(-1e4 * x * x),
+        lambda x: -2e4 * x * np.exp(-1e4 * x * x),
+        [0.0201, -0.007],
+    ),
+    "narrow resonance": (
+        lambda x: 1 / (1 + 1e8 * x * x),
+        lambda x: -2e8 * x / (1 + 1e8 * x * x) ** 2,
+        [2e-4],
+    ),
+    "near a pole": (lambda x: 1 / x, lambda x: -1 / x**2, [-1.08e-8, 3e-7]),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_adaptive_steps_that_agree_on_no_derivative_are_found_out(name: Any) -> None:
+    f, derivative, points = UNSEEN[name]
+    for x in (np.array(points), *map(np.array, points)):
+        J, info = matgrad.jacobian(f, x, ndim=0, method="adaptive", full_output=True)
+        np.testing.assert_allclose(J, derivative(x), rtol=1e-9)
+        assert np.all(np.abs(J - derivative(x)) <= info.error)
+        assert info.nfev < 90
+
+
+def test_rounding_that_grows_towards_x_is_no_slope() -> None:
+    x = 10.0 ** np.arange(-14.0, -3)
+    for t in x:  # one by one: others' shorter steps would not let the first ones stand
+        J, info = matgrad.jacobian(
+            lambda x: (np.exp(x) - 1) / x, t, ndim=0, method="adaptive", full_output=True
+        )
+        assert abs(J - 0.5 - t / 3) <= max(info.error, t * t)
+        assert info.error < 1e-3
+
+
 def test_functions_that_saturate_have_derivatives_of_their_rounding() -> None:
     J, info = matgrad.jacobian(
         np.tanh, np.array([25.0]), ndim=0, method="adaptive", full_output=True

@@ -6,6 +6,12 @@ Equations I, II.9), and each entry keeps the element of the table with the small
 far. The error of an element is its distance to its neighbours plus the rounding that the table
 carries into it, which only grows from here on: an entry is done when the rounding of the next
 quotient alone exceeds its error.
+
+Steps far above the scale of f may agree on what is no derivative: a sine differs by nothing over
+whole periods, a narrow peak is not met at all. So the steps keep off the powers of two, and the end
+is a witness, one quotient with a step a thousand times shorter. An entry that it refutes has an
+error as large, and begins again below unless that is a small part of it: rounding may grow towards
+x and not show at x, as in (exp(x) - 1) / x.
 """
 
 from collections.abc import Iterator
@@ -22,12 +28,16 @@ RUNGS = 60
 SHORTEST = 64  # units in the last place of x: below, the grid of x itself is in the way
 SAFETY = 2
 HOPELESS = 0.5  # relative distance of two quotients between which nothing has converged yet
+FAST = 8  # ratio of steps between which nothing is expected to converge
+WITNESS = 79 / 2**17  # step of the witness to the last one, commensurable with no other step
+SMALL = 2.0**-10  # part of a derivative that a witness may take away by rounding
 
 
 @dataclass(frozen=True)
 class Rung:
     """The quotients with one step, over which width, and the rounding in them."""
 
+    relative: float  # of the step, to the first one
     step: Array
     width: Array
     quotient: Array
@@ -68,6 +78,19 @@ class Best:
         refuted = (agreement < distance / 10) & (distance > self.error + 4 * rungs[0].rounding)
         self.error[refuted] = np.inf
 
+    def refute(self, witness: Rung, last: Rung) -> bool:
+        """Widen the errors that a witness exceeds; return whether one is no small part.
+
+        The truncation of the witness is less than that of the last quotient by the ratio of
+        their steps.
+        """
+        self.stand_still(witness)
+        distance = np.abs(witness.quotient - self.derivative)
+        truncation = WITNESS * np.nan_to_num(np.abs(last.quotient - self.derivative))
+        refuted = distance > self.error + 4 * witness.rounding + truncation
+        self.error[refuted] = distance[refuted]
+        return bool((refuted & (distance > SMALL * np.abs(self.derivative))).any())
+
     def stand_still(self, rung: Rung) -> None:
         """Learn, where f did not change over a width, that its rounding is as coarse."""
         still = (rung.quotient == 0) & (np.abs(self.derivative) > 0)
@@ -85,12 +108,12 @@ class Table:
     row: list[Array] = field(default_factory=list)
     carried: list[Array] = field(default_factory=list)  # rounding in the elements of the row
 
-    def extend(self, rung: Rung, relative: float) -> Iterator[tuple[Array, Array]]:
+    def extend(self, rung: Rung) -> Iterator[tuple[Array, Array]]:
         """Add a quotient; return the new row's elements with their errors."""
-        self.steps.append(relative)
+        self.steps.append(rung.relative)
         row, carried, spreads = [rung.quotient], [rung.rounding], list[Array]()
         for column, above in enumerate(self.row[:COLUMNS], start=1):
-            ratio = (self.steps[-1 - column] / relative) ** self.power
+            ratio = (self.steps[-1 - column] / rung.relative) ** self.power
             row.append(row[-1] + (row[-1] - above) / (ratio - 1))
             carried.append((ratio * carried[-1] + self.carried[column - 1]) / (ratio - 1))
             spreads.append(np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - above)))
@@ -102,19 +125,28 @@ class Table:
 def extrapolate(block: Block, evaluation: Evaluation, step: Array, noise: Array) -> Best:
     """Return the derivatives of a block's moves from steps (moves, points) downwards."""
     ladder = Ladder(block, evaluation, step, noise)
-    table = Table(block.along(ladder.power))
-    rungs, relative = [ladder.rung(1.0)], 1.0
-    best = Best.none(rungs[0].quotient)
-    while len(table.steps) < RUNGS and not (SAFETY * rungs[0].rounding >= best.error).all():
+    first = ladder.rung(1.0)
+    best = Best.none(first.quotient)
+    last = _descend(ladder, best, first)
+    while best.refute(ladder.rung(last.relative * WITNESS), last) and ladder.count < RUNGS:
+        last = _descend(ladder, best, ladder.rung(last.relative / FAST))
+    _require_found(best, evaluation)
+    return best
+
+
+def _descend(ladder: "Ladder", best: Best, first: Rung) -> Rung:
+    """Extrapolate from a quotient on until rounding ends it; return the last quotient."""
+    table, rungs = Table(ladder.power), [first]
+    while True:
         best.stand_still(rungs[0])
         if len(rungs) == 3:
             best.question(rungs)
-        for derivative, error in table.extend(rungs[0], relative):
+        for derivative, error in table.extend(rungs[0]):
             best.improve(derivative, error, rungs[0].step)
-        relative /= 8 if _hopeless(rungs) else 2
-        rungs = [ladder.rung(relative), *rungs[:2]]
-    _require_found(best, evaluation)
-    return best
+        ratio = FAST if _hopeless(rungs) else 2
+        if ladder.count >= RUNGS or (SAFETY * ratio * rungs[0].rounding >= best.error).all():
+            return rungs[0]
+        rungs = [ladder.rung(rungs[0].relative / ratio), *rungs[:2]]
 
 
 class Ladder:
@@ -126,7 +158,8 @@ class Ladder:
         size = np.minimum(np.abs(step), wide)
         central = narrow >= size / 64
         size = np.where(central, np.minimum(size, narrow), size)
-        self.power = np.where(central, 2, 1)
+        self.power = block.along(np.where(central, 2, 1))
+        self.count = 0
         self._ahead = np.where(central | (up >= down), size, -size)
         self._behind = np.where(central, -size, 0.0)
         self._block, self._evaluation = block, evaluation
@@ -137,6 +170,7 @@ class Ladder:
 
     def rung(self, relative: float) -> Rung:
         """Return the quotients with steps shrunk by `relative`."""
+        self.count += 1
         (ahead, forth), (behind, back) = (
             self._values(offset * relative) for offset in (self._ahead, self._behind)
         )
@@ -147,7 +181,7 @@ class Ladder:
         rounding = np.where(too_short, np.inf, rounding / width)
         step = self._block.along(np.abs(self._ahead)) * relative
         quotient = (ahead - behind) / np.copysign(width, forth - back)
-        return Rung(step, width, quotient, rounding)
+        return Rung(relative, step, width, quotient, rounding)
 
     def _values(self, offset: Array) -> tuple[Array, Array]:
         stack, moved = self._block.displaced(offset)

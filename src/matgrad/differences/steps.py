@@ -14,6 +14,10 @@ Structure = Literal["affine", "quadratic"]
 # rounding to balance, so that its truncation, the square of the step, may vanish.
 EXPONENT = {"2-point": 1 / 2, "3-point": 1 / 3, "cs": 5 / 4}
 
+# The adaptive steps to powers of two, which are whole periods of too many functions. Few digits, so
+# that x + h is seldom rounded.
+OFF_POWERS = 53 / 64
+
 
 @dataclass(frozen=True)
 class Room:
@@ -66,7 +70,7 @@ def default_steps(x: Array, method: Method, structure: Structure | None, precisi
     if structure is not None:
         return sign * _exact_steps(x)
     if method == "adaptive":
-        return sign * _power_of_two(np.maximum(1.0, np.abs(x)) / 4)
+        return sign * OFF_POWERS / 4 * _power_of_two(np.maximum(1.0, np.abs(x)))
     relative: float = precision ** EXPONENT[method]
     return sign * relative * np.maximum(1.0, np.abs(x))
 

@@ -50,6 +50,25 @@ def test_a_jump_is_not_called_a_mistake() -> None:
     assert check.verdict != "wrong"
 
 
+@pytest.mark.parametrize("frequency", [0.1, 1.0, 10.0, 100.0, 1000.0])
+def test_claims_that_long_steps_seem_to_confirm_are_wrong(frequency: Any) -> None:
+    x = rng().uniform(-3, 3, (20, 3))
+
+    def verdicts(factor: float) -> set[str]:
+        check = matgrad.check_gradient(
+            lambda x: np.sin(frequency * x).sum(-1),
+            lambda x: factor * frequency * np.cos(frequency * x),
+            x,
+            ndim=1,
+            rng=0,
+        )
+        return set(check.verdict)
+
+    assert verdicts(0) == {"wrong"}  # over many periods f hardly changes
+    assert verdicts(0.01) == {"wrong"}
+    assert verdicts(1) == {"right"}
+
+
 def test_slope_is_2_for_right_and_1_for_wrong_gradients() -> None:
     x = rng().normal(size=(5, 4))
     right = matgrad.check_gradient(lambda x: np.exp(x).sum(axis=-1), np.exp, x, ndim=1, rng=0)

@@ -2,13 +2,14 @@
 
 Divided by the step, the odd remainder is the error of the claim plus a truncation that falls like
 h^2, and rounding that rises like 1/h. A wrong claim shows as a *plateau*: three steps or more with
-the same error, above the floor, which nothing on either side undercuts. Elsewhere the curve is a
-V whose bottom tells how well claim and function agree. A plateau of the even remainder is a kink.
+the same error, above the floor, which no shorter step undercuts. Elsewhere the curve is a V whose
+bottom tells how well claim and function agree. A plateau of the even remainder is a kink.
 
 What rejects accidents: far above the scale of f a bounded function shows a plateau too, but the
 curve falls later, unless rounding hides it; so only steps that move no entry by more than its
 own size count. Near a kink the plateau ends below its distance. A function that computes in less
-precision than it returns stands still at the end, but agreed before.
+precision than it returns stands still at the end, but agreed before: a plateau on which f does not
+move must not be undercut by longer steps either.
 """
 
 from collections.abc import Iterable
@@ -117,11 +118,14 @@ def _read(
     pairs = np.maximum(level[1:], level[:-1])
     where = np.argmin(pairs, axis=0)[None]
     bottom = np.take_along_axis(pairs, where, axis=0)[0]
+    shorter = np.minimum.accumulate(pairs[::-1], axis=0)[::-1]
+    moves = measured.curves.variation > measured.curves.floor
     telling = (np.abs(remainder) > measured.curves.floor) & (measured.per_step <= limit)
-    three, told = (sliding_window_view(curve, 3, axis=0) for curve in (error, telling))
+    three, told, moved = (sliding_window_view(each, 3, axis=0) for each in (error, telling, moves))
     low, high = np.abs(three).min(axis=-1), np.abs(three).max(axis=-1)
     one_sign = np.abs(np.sign(three).sum(axis=-1)) == 3
-    plateau = told.all(axis=-1) & one_sign & (high <= FLAT * low) & (low <= 2 * bottom)
+    under = np.where(moved.all(axis=-1), shorter[:-1], bottom)
+    plateau = told.all(axis=-1) & one_sign & (high <= FLAT * low) & (low <= 2 * under)
     return np.where(plateau & (high > least), high, 0.0).max(axis=0), bottom, where
 
 

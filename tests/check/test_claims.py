@@ -68,3 +68,22 @@ def test_arrays_must_be_finite(value: Any) -> None:
     gradient[1, 2] = value
     with pytest.raises(ValueError, match=rf"a finite gradient; got {value} at point \(1,\)"):
         matgrad.check_gradient(lambda x: (x * x).sum(-1), gradient, x, ndim=1)
+
+
+def test_functions_and_gradients_must_be_real() -> None:
+    x = np.array([1.0, 2.0])
+
+    def f(x: Any) -> Any:
+        return (x * x).sum(-1)
+
+    cases: list[tuple[Any, Any, str]] = [
+        (lambda x: f(x) + 1j, lambda x: 2 * x, "f; got dtype complex128"),
+        (f, lambda x: 2 * x + 5j, "gradient; got dtype complex128"),
+        (f, 2 * x + 5j, "gradient; got dtype complex128"),
+        (f, ["2", "4"], "gradient; got dtype <U1"),
+    ]
+    for function, gradient, sentence in cases:
+        with pytest.raises(TypeError, match=f"check_gradient needs real numbers from {sentence}"):
+            matgrad.check_gradient(function, gradient, x, ndim=1)
+    with pytest.raises(TypeError, match="needs real numbers from hessian"):
+        matgrad.check_hessian(f, lambda x: 2 * x, 2j * np.eye(2), x, ndim=1)

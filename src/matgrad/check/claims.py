@@ -63,10 +63,12 @@ class Reader:
     caller: str
 
     def evaluation(self, f: Function, name: str = "f") -> Evaluation:
-        """Evaluate a function of the points."""
-        return Evaluation(
+        """Evaluate a real function of the points."""
+        evaluation = Evaluation(
             f, self.points, self.pool, vectorized=self.vectorized, caller=self.caller, name=name
         )
+        self._require_real(evaluation.base, name)
+        return evaluation
 
     def read(
         self,
@@ -99,6 +101,7 @@ class Reader:
 
     def _array(self, given: Any, form: tuple[int, ...], name: str) -> Array:
         array = np.asarray(given)
+        self._require_real(array, name)
         lead = len(self.points.batch)
         self._require_form(array.shape[lead:], form, name)
         if array.shape[:lead] != self.points.batch:
@@ -114,6 +117,12 @@ class Reader:
                 f"{self.caller} needs a finite {name}; got {value} at {self.points.name(point)}"
             )
         return array
+
+    def _require_real(self, array: Array, name: str) -> None:
+        if array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"{self.caller} needs real numbers from {name}; got dtype {array.dtype}"
+            )
 
     def _columns(self, form: tuple[int, ...], layout: Layout) -> Array:
         """Return where the entries of a flattened derivative stand, in denominator layout."""

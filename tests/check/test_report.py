@@ -81,3 +81,25 @@ def test_failures_are_raised_with_the_report() -> None:
     with pytest.raises(AssertionError, match="check_gradient: 2 wrong"):
         check.raise_if_failed()
     matgrad.check_gradient(f, gradient, X, ndim=1, rng=0).raise_if_failed()
+
+
+def test_report_of_a_function_that_fails_beside_the_point_says_how() -> None:
+    def fragile(x: Any) -> Any:
+        if x.shape[0] > 1:
+            raise ArithmeticError("out of numbers")
+        return f(x)
+
+    for claimed in (gradient, lambda x: 0 * x):
+        assert report(claimed, X[0], fragile) == (
+            "check_gradient: undecided\n"
+            "  no step leaves f finite on both sides of the point; "
+            "f raised ArithmeticError: out of numbers"
+        )
+    for lonely in (lambda x: np.where((x == X[0]).all(-1), 1, np.nan), root):
+        told = report(lambda x: 0 * x, X[0], lonely)
+        assert told.endswith("undecided\n  no step leaves f finite on both sides of the point")
+
+
+def root(x: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(x[..., 0] - X[0, 0])

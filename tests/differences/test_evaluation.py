@@ -48,6 +48,19 @@ def test_error_in_f_of_a_stack_names_the_culprit() -> None:
         run(f, X[0])
 
 
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_adaptive_says_how_f_failed_where_it_found_nothing(vectorized: Any) -> None:
+    def f(x: Any) -> Any:
+        if not np.array_equal(np.reshape(x, -1), X[0]):
+            raise ArithmeticError("out of numbers")
+        return x.sum(axis=-1)
+
+    sentence = r"finds no step .* x = \[1\. 2\.\]; f raised ArithmeticError: out of numbers"
+    with pytest.raises(EvaluationError, match=sentence) as caught:
+        run(f, X[0], method="adaptive", vectorized=vectorized)
+    assert isinstance(caught.value.__cause__, ArithmeticError)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_values_that_are_not_finite_name_the_point(value: Any) -> None:
     f = only_at(1, lambda: value)

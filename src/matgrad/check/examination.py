@@ -49,6 +49,8 @@ def examine(claim: Claim, rng: np.random.Generator) -> Examination:
     assert trace is not None  # the first block holds the random directions
     found = Findings.joined(parts)
     verdict = _verdicts(found, _skew(claim))
+    evaluation, unseen = claim.evaluation, trace.curves.unseen.all(axis=(0, 2))
+    why = f"no step leaves {evaluation.name} finite on both sides of the point{evaluation.trouble}"
     measured, uncertainty = _entries(claim, probes, found, verdict, rng)
     return Examination(
         verdict,
@@ -58,7 +60,7 @@ def examine(claim: Claim, rng: np.random.Generator) -> Examination:
         found.relative_error.max(axis=(0, 2)),
         trace.step,
         np.abs(trace.curves.odd + trace.curves.even).max(axis=-1),
-        np.full(verdict.shape, ""),
+        np.where(unseen, why, ""),
         measured,
         uncertainty,
     )

@@ -41,7 +41,8 @@ class GradientCheck:
         errors. Only wrong points are measured, and only the most suspect entries of a large
         one; the others are NaN.
     diagnosis : ndarray of str, shape (batch...,)
-        For each wrong point the mistake that explains it.
+        For each wrong point the mistake that explains it; for one at which f is finite on both
+        sides of no step that, and what f raised.
     """
 
     caller: str

@@ -33,6 +33,11 @@ class Curves:
     variation: Array  # largest change of f over the step
     rise: Array  # half the change of f from one side to the other
 
+    @property
+    def unseen(self) -> Array:
+        """Where no step leaves f finite on both sides of the point."""
+        return np.isnan(self.odd).all(axis=0)
+
 
 @dataclass(frozen=True)
 class Remainders:

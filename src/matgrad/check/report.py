@@ -38,6 +38,9 @@ def lines(check: "GradientCheck") -> Iterator[str]:
 
 def _point(check: "GradientCheck", index: tuple[int, ...]) -> Iterator[str]:
     verdict = check.verdict[index]
+    if verdict == UNDECIDED and check.diagnosis[index]:
+        yield f"  {check.diagnosis[index]}"
+        return
     yield f"  {_slope(check, index)}"
     if verdict == RIGHT:
         yield f"  it agrees with differences to {check.resolution[index]:.1g}"

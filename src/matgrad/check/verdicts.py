@@ -92,7 +92,8 @@ def findings(measured: Remainders) -> Findings:
     jump, _, _ = _read(measured, measured.curves.even, half_digits, np.ones_like(limit))
     seen = np.take_along_axis(measured.curves.rise / measured.per_step, where, axis=0)[0]
     near = np.where(measured.per_step <= limit, measured.curves.variation / measured.per_step, 0.0)
-    still = (measured.slope == 0) & ~(measured.curves.variation > measured.curves.floor).any(axis=0)
+    moves = (measured.curves.variation > measured.curves.floor).any(axis=0)
+    still = (measured.slope == 0) & ~moves & ~measured.curves.unseen
     return Findings(
         error,
         jump,

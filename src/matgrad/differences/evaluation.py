@@ -120,7 +120,8 @@ class Evaluation:
     """A function at and around a batch of points.
 
     ``base`` (points, outputs) is the value at the points themselves, ``out`` the shape of one
-    value, ``count`` the number of evaluations so far for each point.
+    value, ``count`` the number of evaluations so far for each point, ``failure`` why the last
+    exploration that failed did.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Evaluation:
         self._pool, self._vectorized = pool, vectorized
         self._f = f
         self._values: tuple[int, ...] | None = None
+        self.failure: Failure | None = None
         if not points.size:
             raise ValueError(f"{caller} needs at least one point; got the batch {points.batch}")
         self.base = self(points.flat[np.newaxis].copy())[0]
@@ -145,6 +147,11 @@ class Evaluation:
     def out(self) -> tuple[int, ...]:
         """The shape of the value at one point."""
         return self._values or ()
+
+    @property
+    def trouble(self) -> str:
+        """What to add to a message that nothing finite was found: how f failed, if it did."""
+        return f"; {self.name} {self.failure.sentence}" if self.failure else ""
 
     def __call__(self, stack: Array | Stack) -> Array:
         """Return the values (k, points, outputs) on a stack (k, points, entries), all finite."""
@@ -171,6 +178,7 @@ class Evaluation:
             return np.where(np.isfinite(values), values, np.nan)
         if values.error is None:
             raise self._error(stack, values)
+        self.failure = values
         return np.full((len(stack), *self.base.shape), np.nan, dtype=self.base.dtype)
 
     def _raw(self, given: Array | Stack, *, exploring: bool) -> Array | Failure:

@@ -204,5 +204,5 @@ def _require_found(best: Best, evaluation: Evaluation) -> None:
         point = int(np.argwhere(lost)[0][1])
         raise EvaluationError(
             f"{evaluation.caller} finds no step at which f is finite around "
-            f"{evaluation.points.name(point)}"
-        )
+            f"{evaluation.points.name(point)}{evaluation.trouble}"
+        ) from (evaluation.failure and evaluation.failure.error)

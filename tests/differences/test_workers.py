@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -45,6 +46,35 @@ def test_processes_give_the_same() -> None:
 def test_error_in_a_process_names_the_point() -> None:
     with pytest.raises(EvaluationError, match=r"ArithmeticError: out of numbers, at point \(0,\)"):
         matgrad.jacobian(raising, X, ndim=1, vectorized=False, workers=2)
+
+
+class OfTwoArguments(Exception):
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+class WithLock(Exception):
+    def __init__(self) -> None:
+        super().__init__("a lock")
+        self.lock = threading.Lock()
+
+
+def of_two_arguments(x: Any) -> Any:
+    raise OfTwoArguments("one", "two")
+
+
+def with_lock(x: Any) -> Any:
+    raise WithLock
+
+
+@pytest.mark.parametrize(
+    ("f", "told"),
+    [(of_two_arguments, "OfTwoArguments: one and two"), (with_lock, "WithLock: a lock")],
+)
+def test_exceptions_that_do_not_pickle_come_as_text(f: Any, told: str) -> None:
+    with pytest.raises(EvaluationError, match=rf"f raised {told}, at point \(0,\)") as caught:
+        matgrad.jacobian(f, X, ndim=1, vectorized=False, workers=2)
+    assert repr(caught.value.__cause__) == f"RuntimeError('{told}')"
 
 
 def test_process_that_dies_is_an_error_and_not_a_wait() -> None:

@@ -5,6 +5,7 @@ shape or something that is not numbers, it is not finite, it changes its input.
 """
 
 import math
+import pickle
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -29,6 +30,18 @@ class Failure:
     sentence: str
     row: int | None = None
     error: Exception | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Failure, (self.sentence, self.row, _as_sent(self.error))
+
+
+def _as_sent(error: Exception | None) -> Exception | None:
+    """Return an exception that pickles: some do not, and some cannot be made of their arguments."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 @dataclass(frozen=True)

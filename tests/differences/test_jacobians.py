@@ -223,6 +223,19 @@ def test_scipy_pattern_gives_a_scipy_jacobian() -> None:
     assert nothing.nnz == 0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_sparse_jacobians_have_the_dtype_of_dense_ones(symmetric: Any, dtype: Any) -> None:
+    from scipy.sparse import eye_array
+
+    x, pattern = np.eye(2, dtype=dtype), eye_array(4)
+    J = matgrad.jacobian(
+        lambda x: x.reshape(*x.shape[:-2], 4) ** 2, x, ndim=2, symmetric=symmetric, sparsity=pattern
+    )
+    assert J.dtype == dtype
+    np.testing.assert_allclose(J.toarray(), np.diag(2 * x.ravel()), atol=1e-3)
+
+
 def test_affine_functions_are_exact_with_long_steps() -> None:
     X = rng().normal(size=(10, 6, 6))
     adjugates = np.array([adjugate(M) for M in X])

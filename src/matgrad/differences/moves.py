@@ -61,7 +61,8 @@ class Moves:
     def spread_columns(self, matrix: Any, *, halved: bool) -> Any:
         """Do the same to a SciPy sparse array (outputs, moves)."""
         columns = matrix.tocsc()[:, self.owner]
-        return (columns * self.weight if halved else columns).tocsr()
+        weight = self.weight.astype(matrix.dtype)
+        return (columns * weight if halved else columns).tocsr()
 
     def gather(self, gradient: Array) -> Array:
         """Turn derivatives by entries (..., entries) into derivatives along moves.

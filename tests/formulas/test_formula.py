@@ -23,6 +23,24 @@ def test_a_constant_gradient_has_the_batch_of_the_variable() -> None:
     assert np.array_equal(gradient, np.broadcast_to(A.T, (5, 3, 2)))
 
 
+@pytest.mark.parametrize(
+    "formula",
+    [f for f in catalog.values() if f.kind in ("gradient", "jacobian", "hessian")],
+    ids=lambda formula: formula.id,
+)
+def test_every_derivative_has_the_batch_of_its_variable_and_can_be_written_to(
+    formula: Formula,
+) -> None:
+    arrays: dict[str, Any] = formula.sample(np.random.default_rng(5))
+    alone = formula.differentiate(**arrays)
+    arrays[formula.wrt] = np.stack([arrays[formula.wrt]] * 3)
+    together = formula.differentiate(**arrays)
+    assert together.shape == (3, *np.shape(alone))
+    assert np.allclose(together, alone)
+    assert together.flags.writeable
+    assert not np.shares_memory(together[0], together[1])
+
+
 def test_the_gradient_of_a_trace_is_as_large_as_its_variable() -> None:
     gradient = catalog["trace"].differentiate(X=RNG.random((4, 3, 3)))
     assert np.array_equal(gradient, np.broadcast_to(np.eye(3), (4, 3, 3)))

@@ -228,12 +228,12 @@ class Formula:
     ) -> "tuple[NDArray[Any], NDArray[Any]]":
         """Return what `value_and_gradient` does, of arrays in a mapping."""
         from matgrad.expression.evaluation import evaluate
-        from matgrad.formulas.orientation import laid_out
+        from matgrad.formulas.orientation import laid_out, over_batch
 
         self._refuse(arrays, self.variables, verify)
         with self._named_errors():
             value, derivative, *_ = evaluate(self._expressions, arrays, self._models)
-            return value, laid_out(self, self._over_batch(derivative, arrays), layout)
+            return value, laid_out(self, over_batch(self, derivative, arrays), layout)
 
     def sample(
         self, rng: "np.random.Generator", batch: tuple[int, ...] = (), **dims: int
@@ -393,6 +393,15 @@ class Formula:
                 declared[keyword] = (*declared.get(keyword, ()), f"d{name}")
         return declared
 
+    @cached_property
+    def axes(self) -> tuple[int, int]:
+        """How many axes the output has in the derivative, and how many the variable."""
+        from matgrad.expression.binding import CORE_AXES
+
+        in_ndim = CORE_AXES[self.parse(self.wrt).kind]
+        # A Hessian is the Jacobian of a gradient, which is a scalar where the variable is one.
+        return {"gradient": 0, "jacobian": 1, "hessian": in_ndim}[self.kind], in_ndim
+
     @property
     def _expressions(self) -> "tuple[Expression, ...]":
         return (self.value, self.derivative, *self.increments.values())
@@ -436,12 +445,3 @@ class Formula:
             yield
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self.id}: {error}") from None
-
-    def _over_batch(
-        self, derivative: "NDArray[Any]", arrays: "Mapping[str, ArrayLike]"
-    ) -> "NDArray[Any]":
-        """Return a constant gradient as a view with the batch axes of the variable."""
-        if self.kind != "gradient":
-            return derivative
-        shape = np.broadcast_shapes(derivative.shape, np.shape(arrays[self.wrt]))
-        return derivative if shape == derivative.shape else np.broadcast_to(derivative, shape)

@@ -1,10 +1,11 @@
 """A derivative, as a formula declares it, in the layout that is asked for."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from matgrad.expression.binding import CORE_AXES
 from matgrad.layout import Layout, convert
 
 if TYPE_CHECKING:
@@ -27,9 +28,18 @@ def laid_out(formula: "Formula", derivative: Array, layout: Layout) -> Array:
         if layout != "denominator":
             raise ValueError(f"{layout} is for derivatives; the formula is of kind {formula.kind}")
         return derivative
-    in_ndim = CORE_AXES[formula.parse(formula.wrt).kind]
-    if formula.kind == "gradient":
-        return convert(derivative, "denominator", layout, out_ndim=0, in_ndim=in_ndim)
-    # A Hessian is the Jacobian of a gradient, which is a scalar where the variable is one.
-    out_ndim = in_ndim if formula.kind == "hessian" else 1
-    return convert(derivative, "numerator", layout, out_ndim=out_ndim, in_ndim=in_ndim)
+    out_ndim, in_ndim = formula.axes
+    source: Layout = "denominator" if formula.kind == "gradient" else "numerator"
+    return convert(derivative, source, layout, out_ndim=out_ndim, in_ndim=in_ndim)
+
+
+def over_batch(formula: "Formula", derivative: Array, arrays: Mapping[str, ArrayLike]) -> Array:
+    """Return a derivative with the batch axes of the variable, which a constant one lacks."""
+    if formula.kind in ("differential", "identity"):
+        return derivative
+    out_ndim, in_ndim = formula.axes
+    shape = np.shape(arrays[formula.wrt])
+    batch = shape[: len(shape) - in_ndim]
+    core = derivative.shape[derivative.ndim - out_ndim - in_ndim :]
+    whole = np.broadcast_shapes(derivative.shape, batch + core)
+    return derivative if whole == derivative.shape else np.broadcast_to(derivative, whole).copy()

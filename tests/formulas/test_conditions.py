@@ -46,6 +46,21 @@ def test_a_margin_is_positive_where_a_condition_holds(
 
 
 @pytest.mark.parametrize(
+    "condition",
+    [
+        invertible("X"),
+        full_column_rank("X"),
+        *(required("X", word) for word in ("symmetric", "diagonal", "orthogonal")),
+        required("X", "positive_definite"),
+    ],
+    ids=str,
+)
+def test_a_matrix_without_entries_meets_every_condition(condition: Condition) -> None:
+    assert condition.margin(np.ones((0, 0))) > 0
+    assert (condition.margin(np.ones((2, 0, 0))) > 0).all()
+
+
+@pytest.mark.parametrize(
     ("condition", "value", "found"),
     [
         (invertible("X"), np.zeros((2, 2)), "2 x 2 and its smallest singular value is 0.0e+00"),

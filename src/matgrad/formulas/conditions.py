@@ -120,9 +120,9 @@ def _rank_margin(matrices: Array) -> Array:
     """Return the smallest singular value over the largest, less what rounding may make of zero."""
     values = np.linalg.svd(matrices, compute_uv=False)
     rounding = max(matrices.shape[-2:]) * np.finfo(values.dtype).eps
-    with np.errstate(invalid="ignore"):
-        margin: Array = values[..., -1] / values[..., 0] - rounding
-    return margin
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = values.min(axis=-1, initial=np.inf) / values.max(axis=-1, initial=0)
+    return np.asarray(share - rounding)
 
 
 def _unit_coordinate_margin(vectors: Array) -> Array:
@@ -137,8 +137,8 @@ def _wholeness_margin(values: Array) -> Array:
 def _nearness(a: Array, b: Array) -> Array:
     """Return 1 where matrices are equal, less than 0 where more than rounding is between."""
     axes = (-2, -1)
-    scale = np.maximum(np.abs(a).max(axis=axes), np.finfo(float).tiny)
-    return np.asarray(1 - np.abs(a - b).max(axis=axes) / (ROUNDING * scale))
+    scale = np.maximum(np.abs(a).max(axis=axes, initial=0), np.finfo(float).tiny)
+    return np.asarray(1 - np.abs(a - b).max(axis=axes, initial=0) / (ROUNDING * scale))
 
 
 def _symmetry_margin(matrices: Array) -> Array:
@@ -157,7 +157,7 @@ def _definiteness_margin(matrices: Array) -> Array:
     """Return the smallest eigenvalue over the largest, or what is missing to symmetry."""
     values = np.linalg.eigvalsh(matrices)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = values[..., 0] / np.abs(values).max(axis=-1)
+        share = values.min(axis=-1, initial=np.inf) / np.abs(values).max(axis=-1, initial=0)
     return np.asarray(np.minimum(share, _symmetry_margin(matrices)))
 
 

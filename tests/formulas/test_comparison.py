@@ -83,3 +83,35 @@ def test_sizes_are_those_that_are_asked_for() -> None:
 )
 def test_norms_and_absolute_values_have_no_complex_derivative(id: str, analytic: bool) -> None:
     assert is_analytic(catalog[id].value) is analytic
+
+
+@pytest.mark.parametrize(
+    ("id", "dims"),
+    [
+        ("trace-ratio", {"n": 1}),
+        ("trace-ratio-of-quadratics", {"n": 2, "m": 2}),
+        ("quotient-of-squared-norms", {"m": 1}),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_is_all_that_is_wrong_where_a_derivative_is_zero(
+    id: str, dims: dict[str, int], seed: int
+) -> None:
+    comparison = catalog[id].check(np.random.default_rng(seed), **dims)
+    assert comparison.ok, comparison
+
+
+# There is no column of the identity, no vector of norm 1, no rank 1 without entries.
+NEEDS_ENTRIES = ("a column of the identity", "nonzero")
+WITHOUT = [
+    formula
+    for formula in catalog.values()
+    if not any(condition.property in NEEDS_ENTRIES for condition in formula.conditions)
+]
+
+
+@pytest.mark.parametrize("formula", WITHOUT, ids=lambda formula: formula.id)
+def test_formulas_are_right_without_entries(formula: Formula) -> None:
+    names = {name for shape in formula.shapes.values() for name in shape if str(name).isalpha()}
+    comparison = formula.check(generator(formula), **{str(name): 0 for name in names})
+    assert comparison.ok, comparison

@@ -41,7 +41,8 @@ class Comparison(NamedTuple):
     method : str
         What measured: "complex step", "differences", or "both sides" of an identity.
     error : float
-        The largest difference, relative to the largest entry.
+        The largest difference, relative to the largest entry, or to the value over the variable
+        if that is larger: all that is left of a derivative of 0 is rounding.
     """
 
     formula: str
@@ -66,9 +67,11 @@ class Comparison(NamedTuple):
 def compare(formula: "Formula", rng: "np.random.Generator", dims: Mapping[str, int]) -> Comparison:
     """Compare a formula with what measures it, on a batch of samples."""
     arrays = formula.sample(rng, BATCH, **dims)
-    _, declared = formula.value_and_gradient_at(arrays, layout=_layout(formula))
+    value, declared = formula.value_and_gradient_at(arrays, layout=_layout(formula))
     method, measured = _MEASURES[formula.kind](formula, arrays)
-    return Comparison(formula.id, method, _relative_error(declared, measured))
+    return Comparison(
+        formula.id, method, _relative_error(declared, measured, _size(formula, arrays, value))
+    )
 
 
 def _layout(formula: "Formula") -> Any:
@@ -76,11 +79,27 @@ def _layout(formula: "Formula") -> Any:
     return "denominator" if formula.kind in ("differential", "identity") else "tensor"
 
 
-def _relative_error(declared: Array, measured: Array) -> float:
+def _size(formula: "Formula", arrays: Mapping[str, Array], value: Array) -> Array:
+    """Return how large a derivative may be expected in each member of the batch."""
+    order = {"gradient": 1, "jacobian": 1, "hessian": 2}.get(formula.kind, 0)
+    variable = _largest(arrays[formula.wrt]) if order else np.ones(BATCH)
+    return np.asarray(_largest(value) / np.where(variable > 0, variable, 1.0) ** order)
+
+
+def _relative_error(declared: Array, measured: Array, size: Array) -> float:
     """Return the largest difference in each member of the batch, over its largest entry."""
-    first, second = (np.reshape(each, (BATCH[0], -1)) for each in (declared, measured))
-    scale = np.maximum(np.abs(second).max(axis=1), np.finfo(float).tiny)
-    return float(np.max(np.abs(first - second).max(axis=1) / scale))
+    scale = np.maximum(np.maximum(_largest(declared), _largest(measured)), size)
+    difference = _largest(_members(declared) - _members(measured))
+    return float(np.max(difference / np.maximum(scale, np.finfo(float).tiny)))
+
+
+def _largest(arrays: Array) -> Array:
+    """Return the largest entry of each member of a batch, 0 if there is none."""
+    return np.asarray(np.abs(_members(arrays)).max(axis=-1, initial=0))
+
+
+def _members(arrays: Array) -> Array:
+    return np.reshape(arrays, (*BATCH, -1))
 
 
 def _identity(formula: "Formula", arrays: Mapping[str, Array]) -> tuple[str, Array]:
@@ -129,7 +148,8 @@ def _directions(formula: "Formula", X: Array) -> tuple[Array, Array]:
     the free entry is that slope; the Frobenius gradient has half of it at both places.
     """
     core = X.shape[len(BATCH) :]
-    directions = np.eye(int(np.prod(core))).reshape(-1, *core)
+    size = int(np.prod(core))
+    directions = np.eye(size).reshape(size, *core)
     weights = np.ones(len(directions))
     if formula.convention != "independent":
         directions = np.maximum(directions, directions.mT)

@@ -177,6 +177,12 @@ def test_symmetric_arguments_are_checked_in_either_convention() -> None:
     assert verdict(free, True) == {"wrong"}
 
 
+def test_other_conventions_are_refused() -> None:
+    word: Any = "Free"
+    with pytest.raises(ValueError, match=r"check_gradient knows symmetric=True.*; got 'Free'"):
+        matgrad.check_gradient(by_cholesky, np.linalg.inv, np.eye(4), ndim=2, symmetric=word)
+
+
 def test_gradient_at_a_symmetric_argument_must_be_symmetric() -> None:
     A = rng().normal(size=(3, 3))
     check = matgrad.check_gradient(

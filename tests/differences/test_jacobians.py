@@ -272,7 +272,9 @@ def test_symmetric_arguments_have_the_derivative_of_either_convention(method: An
     X = B @ np.swapaxes(B, -1, -2) + np.eye(4)
     G = np.linalg.inv(X)
     frobenius = matgrad.jacobian(log_det, X, ndim=2, method=method, symmetric=True)
+    named = matgrad.jacobian(log_det, X, ndim=2, method=method, symmetric="symmetric")
     free = matgrad.jacobian(log_det, X, ndim=2, method=method, symmetric="free")
+    np.testing.assert_array_equal(named, frobenius)
     np.testing.assert_allclose(frobenius, G, atol=1e-7)
     np.testing.assert_allclose(free, 2 * G - G * np.eye(4), atol=1e-7)
 
@@ -322,6 +324,7 @@ def test_no_entries_and_no_outputs_give_empty_jacobians() -> None:
         ({"bounds": 4}, r"bounds=\(lower, upper\); got 4"),
         ({"sparsity": np.ones(3)}, r"sparsity pattern of shape \(2,\) or \(1, 2\); got \(3,\)"),
         ({"symmetric": True}, "symmetric needs square matrices"),
+        ({"symmetric": "Free"}, "symmetric=True, False, 'symmetric', 'free'; got 'Free'"),
         ({"workers": 0}, "workers of 1 or more"),
     ],
 )
@@ -333,6 +336,9 @@ def test_wrong_options_are_named(options: Any, sentence: Any) -> None:
 def test_asymmetric_matrices_are_refused_where_symmetric_ones_are_needed() -> None:
     with pytest.raises(ValueError, match="differs from its transpose by 1"):
         matgrad.jacobian(np.linalg.det, [[1.0, 1.0], [0.0, 1.0]], ndim=2, symmetric=True)
+    beside_a_large_one = [1e20 * np.eye(2), [[0.0, 1.0], [0.0, 0.0]]]
+    with pytest.raises(ValueError, match=r"differs from its transpose by 1$"):
+        matgrad.jacobian(np.linalg.det, beside_a_large_one, ndim=2, symmetric=True)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.longdouble, complex, object])

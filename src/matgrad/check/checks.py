@@ -25,7 +25,7 @@ def check_gradient(
     *,
     ndim: int,
     layout: Layout = "denominator",
-    symmetric: Symmetric | None = None,
+    symmetric: Symmetric = False,
     rng: np.random.Generator | int | None = None,
     terms: Terms | None = None,
     vectorized: bool = True,
@@ -53,9 +53,9 @@ def check_gradient(
         How many trailing axes of `x` are the argument.
     layout : {"denominator", "numerator"}
         Of the gradient: the shape of x, or its transpose (for a vector, a row).
-    symmetric : bool or "free", optional
-        The argument is a symmetric matrix, and only symmetric displacements are made. True: the
-        gradient is (G + G')/2 (Frobenius); "free": it is G + G' - G o I.
+    symmetric : bool, "symmetric" or "free"
+        The argument is a symmetric matrix, and only symmetric displacements are made. True, or
+        "symmetric": the gradient is (G + G')/2 (Frobenius); "free": it is G + G' - G o I.
     rng : numpy.random.Generator or int, optional
         Draws the directions.
     terms : mapping of str to callable or array_like, optional
@@ -103,7 +103,7 @@ def check_gradient(
     """
     caller = "check_gradient"
     points = _points(x, ndim, caller)
-    moves = Moves.of(points, symmetric or False, caller)
+    moves = Moves.of(points, symmetric, caller)
     form = in_layout(points.shape, layout, caller)
     with pool(workers, (f, gradient), caller) as mapper:
         reader = Reader(points, mapper, vectorized, caller)

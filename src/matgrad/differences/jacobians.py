@@ -71,10 +71,10 @@ def jacobian(
     structure : {"affine", "quadratic"}, optional
         What `f` is known to be in each entry. The step is then a power of two as large as the
         entries, and nothing is truncated.
-    symmetric : bool or "free"
+    symmetric : bool, "symmetric" or "free"
         Move (i, j) and (j, i) of the last two axes together, for an `f` of symmetric matrices.
-        True gives the symmetric (Frobenius) convention (G + G')/2, "free" one parameter for each
-        free entry, G + G' - G o I.
+        True, or "symmetric", gives the symmetric (Frobenius) convention (G + G')/2, "free" one
+        parameter for each free entry, G + G' - G o I.
     vectorized : bool
         Whether `f` takes stacks.
     max_bytes : int

@@ -12,7 +12,7 @@ import numpy as np
 
 from matgrad.differences.points import Array, Points
 
-Symmetric = bool | Literal["symmetric", "free"]
+Symmetric = bool | Literal["symmetric", "free"] | None
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Moves:
     @classmethod
     def of(cls, points: Points, symmetric: Symmetric, caller: str) -> "Moves":
         """Return one move an entry, or one for each symmetric pair of the last two axes."""
+        if symmetric not in (None, True, False, "symmetric", "free"):
+            raise ValueError(
+                f"{caller} knows symmetric=True, False, 'symmetric', 'free'; got {symmetric!r}"
+            )
         if not symmetric:
             every = np.arange(points.flat.shape[1])
             return cls(every, every, every, np.ones(len(every)))
@@ -93,12 +97,13 @@ def _require_symmetric(points: Points, caller: str) -> None:
             f"{points.shape}"
         )
     x = points.flat.reshape(points.size, *points.shape)
-    largest = np.abs(x).max(initial=0)
-    skew = np.abs(x - np.swapaxes(x, -1, -2)).max(initial=0)
-    if skew > 8 * np.finfo(x.dtype).eps * largest:
+    largest = np.abs(x).max(axis=(-1, -2), initial=0)
+    skew = np.abs(x - np.swapaxes(x, -1, -2)).max(axis=(-1, -2), initial=0)
+    skewed = skew > 8 * np.finfo(x.dtype).eps * largest
+    if skewed.any():
         raise ValueError(
             f"{caller} with symmetric needs symmetric matrices; got one that differs from its "
-            f"transpose by {skew:.3g}"
+            f"transpose by {skew[skewed].max():.3g}"
         )
 
 

@@ -139,3 +139,36 @@ def test_jacobian_leaves_a_result_that_is_not_finite_to_the_general_path() -> No
     X = np.stack([np.eye(3), 1e200 * np.eye(3)])
     with np.errstate(over="ignore"), pytest.raises(EvaluationError, match=r"\(1,\)"):
         jacobian(matgrad.det, X, ndim=2)
+
+
+B = RNG.normal(size=(4, 3))
+REFUSED: list[tuple[Any, np.ndarray]] = [
+    (partial(matgrad.trace_product, 1j * A), CASES[2][1]),
+    (partial(matgrad.trace_product, A.astype(np.longdouble)), CASES[2][1]),
+    (partial(matgrad.trace_product, A), B[None]),
+    (partial(matgrad.trace_product, A), B),
+    (partial(matgrad.trace_product), B),
+    (matgrad.det, np.ones((2, 3))),
+    (matgrad.det, np.ones((0, 2, 2))),
+]
+
+
+@pytest.mark.parametrize(("f", "X"), REFUSED)
+def test_jacobian_leaves_what_the_sweep_refuses_to_the_general_path(f: Any, X: Any) -> None:
+    def outcome(f: Any) -> Any:
+        try:
+            return jacobian(f, X, ndim=2)
+        except (TypeError, ValueError) as error:
+            return repr(error)
+
+    native, general = outcome(f), outcome(lambda X: f(X))
+    if isinstance(general, str):
+        assert native == general
+    else:
+        np.testing.assert_allclose(native, general, atol=1e-8)
+
+
+def test_jacobian_reports_the_progress_of_kernels_too() -> None:
+    told = []
+    jacobian(matgrad.det, np.eye(2), ndim=2, progress=lambda *done: told.append(done))
+    assert told[-1] == (4, 4)

@@ -135,7 +135,8 @@ def jacobian(
     points = Points.of(x, ndim, CALLER)
     _require_options(method, structure)
     given = (step, bounds, sparsity, structure)
-    plain = all(each is None for each in given) and not symmetric and not full_output
+    asked = symmetric or full_output or progress
+    plain = all(each is None for each in given) and not asked
     if plain and method == "3-point" and ndim == 2 and vectorized and workers == 1:
         native = recognised(f, np.asarray(x))
         if native is not None:

@@ -72,15 +72,24 @@ def central_differences(kernel: np.ufunc, *arguments: ArrayLike, **keywords: Any
 def recognised(f: Any, X: Array) -> Array | None:
     """Return the sweep of a kernel of its last argument, the others bound; None for others.
 
-    None also where the result is not finite: the general path says at which point.
+    None also for what the sweep refuses and where the result is not finite: the general path says
+    at which point. What is bound must not add to the batch of X.
     """
     kernel: Any = f
     bound: tuple[Any, ...] = ()
     if isinstance(f, partial) and not f.keywords:
         kernel, bound = f.func, f.args
     by_last = any(kernel is each for each in (linalg.det, linalg.trace, linalg.trace_product))
-    if not by_last or X.dtype not in (np.float32, np.float64) or len(bound) != kernel.nin - 1:
+    batch = X.shape[:-2]
+    if not by_last or len(bound) != kernel.nin - 1:
         return None
-    with np.errstate(all="ignore"):
-        gradient = central_differences(kernel, *bound, X)
+    if X.dtype not in (np.float32, np.float64) or 0 in batch:
+        return None
+    try:
+        if np.broadcast_shapes(batch, *(np.shape(each)[:-2] for each in bound)) != batch:
+            return None
+        with np.errstate(all="ignore"):
+            gradient = central_differences(kernel, *bound, X)
+    except (TypeError, ValueError):
+        return None
     return gradient if np.isfinite(gradient).all() else None

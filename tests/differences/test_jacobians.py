@@ -354,6 +354,17 @@ def test_complex_steps_need_a_real_function_that_continues_to_complex_x() -> Non
         matgrad.jacobian(lambda x: np.exp(1j * x), np.ones(3), ndim=1, method="cs")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_complex_steps_are_short_beside_x(dtype: Any) -> None:
+    x = 10.0 ** np.arange(-9 if dtype == np.float32 else -70, 5, 3).astype(dtype)
+    J, info = matgrad.jacobian(np.log, x, ndim=0, method="cs", full_output=True)
+    np.testing.assert_allclose(J, 1 / x, rtol=4 * np.finfo(dtype).eps)
+    assert np.all(np.abs(J - 1 / x) <= info.error)
+    square = matgrad.jacobian(lambda x: x * x, x, ndim=0, method="cs")
+    np.testing.assert_allclose(square, 2 * x, rtol=4 * np.finfo(dtype).eps)
+    assert matgrad.jacobian(np.sin, np.zeros((), dtype), ndim=0, method="cs") == 1
+
+
 def test_sparse_jacobians_have_no_batch() -> None:
     from scipy.sparse import eye_array
 

@@ -54,13 +54,14 @@ def jacobian(
     method : {"3-point", "2-point", "cs", "adaptive"}
         "2-point" evaluates once an entry and has an error of order h, "3-point" twice with
         order h², "cs" once with a complex step, for a real `f` that is analytic and written for
-        complex arrays, without error. "adaptive" extrapolates to h = 0 over as many steps as it
-        takes, 10 to 40 evaluations an entry, from the scale of x down to that of f.
+        complex arrays, with no error but the rounding inside `f`. "adaptive" extrapolates to
+        h = 0 over as many steps as it takes, 10 to 40 evaluations an entry, from the scale of x
+        down to that of f.
     step : array_like, optional
         The absolute step, broadcast to the shape of `x`; its sign is the side that "2-point"
         prefers. For "adaptive" it is the largest one. By default eps^(1/2) for "2-point",
-        eps^(1/3) for "3-point", eps^(5/4) for "cs", times max(1, abs(x)), where eps belongs to
-        the coarser dtype of `x` and `f`.
+        eps^(1/3) for "3-point", times max(1, abs(x)), and eps^(5/4) abs(x) for "cs", where eps
+        belongs to the coarser dtype of `x` and `f`.
     bounds : (lower, upper), optional
         Each broadcast to the shape of `x`. `f` is never evaluated outside: a step that would
         leave turns, shrinks, or becomes one-sided.
@@ -85,7 +86,7 @@ def jacobian(
         ``workers(function, tasks)``. An interrupt ends processes that were started here.
     full_output : bool
         Return a `JacobianInfo` too. Its error estimate doubles the evaluations of the methods
-        with a fixed step.
+        with a fixed step; that of "cs" knows nothing of rounding inside `f`.
     progress : bool or callable
         Draw a bar on a terminal (extra ``cli``), or call ``progress(done, total)``.
 

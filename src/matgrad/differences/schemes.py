@@ -12,7 +12,7 @@ import numpy as np
 
 from matgrad.differences.blocks import Block
 from matgrad.differences.evaluation import Evaluation
-from matgrad.differences.points import Array
+from matgrad.differences.points import Array, precision
 from matgrad.differences.steps import forward_steps, parabola_steps
 
 ROUNDING = 6  # standard deviations of rounding in a difference of two or three values
@@ -92,7 +92,7 @@ def quotient_error(
     halved = quotient(block, evaluation, scheme, step / 2)
     truncation = np.abs(measured.derivative - halved.derivative) / (1 - 0.5**scheme.order)
     if scheme is SCHEMES["cs"]:
-        unit = float(np.finfo(measured.derivative.dtype).eps)
+        unit = precision(evaluation.base.dtype)
         error: Array = truncation + 8 * unit * np.abs(measured.derivative)
     else:
         error = truncation + block.base(ROUNDING * noise) / measured.width

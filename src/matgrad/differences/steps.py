@@ -72,7 +72,14 @@ def default_steps(x: Array, method: Method, structure: Structure | None, precisi
     if method == "adaptive":
         return sign * OFF_POWERS / 4 * _power_of_two(np.maximum(1.0, np.abs(x)))
     relative: float = precision ** EXPONENT[method]
-    return sign * relative * np.maximum(1.0, np.abs(x))
+    return sign * relative * (_complex_scale(x) if method == "cs" else np.maximum(1.0, np.abs(x)))
+
+
+def _complex_scale(x: Array) -> Array:
+    """Return the size of x, where it is not so small that products with the step underflow."""
+    least = np.exp2(np.finfo(x.dtype).minexp / 4)
+    scale: Array = np.where(x == 0, 1.0, np.maximum(np.abs(x), least))
+    return scale
 
 
 def _exact_steps(x: Array) -> Array:

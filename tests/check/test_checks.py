@@ -96,6 +96,18 @@ def test_functions_in_single_precision_are_judged_by_their_rounding(
     assert np.all(wrong.verdict == "wrong"), wrong
 
 
+@pytest.mark.parametrize("digits", [3, 5])
+def test_functions_that_are_rounded_do_not_accuse_right_gradients(digits: Any) -> None:
+    x = rng().normal(size=(100, 3)) * 10.0 ** rng().uniform(-3, 1, (100, 1))
+
+    def f(x: Any) -> Any:
+        return np.round((x * x + np.sin(x)).sum(-1), digits)
+
+    check = matgrad.check_gradient(f, lambda x: 2 * x + np.cos(x), x, ndim=1, rng=0)
+    assert not np.any(check.verdict == "wrong")
+    assert np.mean(check.ok) > 0.9
+
+
 def log_det(X: Any) -> Any:
     return np.linalg.slogdet(X)[1]
 

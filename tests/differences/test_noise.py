@@ -42,5 +42,17 @@ def test_single_precision_inside_a_function_is_found() -> None:
     assert np.median(measured) > 1e-8
 
 
+@pytest.mark.parametrize("digits", [3, 5, 7])
+def test_functions_that_are_rounded_have_the_noise_of_that(digits: Any) -> None:
+    measured = noise_of(lambda x: np.round(np.sum(np.sin(x), axis=-1), digits), X)
+    uniform = 10.0**-digits / np.sqrt(12)
+    assert 0.5 < np.median(measured) / uniform < 2
+    assert np.all(measured > 0.2 * uniform)
+
+
+def test_functions_that_do_not_depend_on_x_have_none() -> None:
+    assert np.all(noise_of(lambda x: 0 * x[..., 0] + 7.0, X) == 0)
+
+
 def test_linear_functions_of_whole_numbers_have_none() -> None:
     assert np.all(noise_of(lambda x: 2 * x[..., 0], X) < 1e-25)

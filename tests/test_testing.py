@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -23,3 +26,10 @@ def test_options_reach_the_check() -> None:
             ndim=1,
             terms={"ridge": lambda x: 2 * x},
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["testing.assert_gradient", "differences.central_differences", "linalg.det"]
+)
+def test_modules_are_attributes_after_a_plain_import(name: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import matgrad; matgrad.{name}"], check=True)

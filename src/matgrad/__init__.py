@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from matgrad import layout
 
 if TYPE_CHECKING:
-    from matgrad import linalg
+    from matgrad import differences, linalg, testing
     from matgrad.calculus import Derivation, derive
     from matgrad.check import GradientCheck, check_gradient, check_hessian
     from matgrad.configuration import get_num_threads, set_num_threads, show_config
@@ -40,6 +40,7 @@ __all__ = [
     "derive",
     "det",
     "det_and_gradient",
+    "differences",
     "get_num_threads",
     "inv",
     "jacobian",
@@ -52,6 +53,7 @@ __all__ = [
     "show_config",
     "slogdet",
     "slogdet_and_gradient",
+    "testing",
     "trace",
     "trace_product",
 ]
@@ -86,11 +88,12 @@ _ON_FIRST_USE = {
     "trace": "matgrad.linalg",
     "trace_product": "matgrad.linalg",
 }
+_MODULES_ON_FIRST_USE = ("differences", "linalg", "testing")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "linalg":
-        return import_module("matgrad.linalg")
+    if name in _MODULES_ON_FIRST_USE:
+        return import_module(f"matgrad.{name}")
     if name not in _ON_FIRST_USE:
         raise AttributeError(f"module 'matgrad' has no attribute {name!r}")
     value = getattr(import_module(_ON_FIRST_USE[name]), name)

@@ -165,7 +165,7 @@ FACTORS = (
         "tr(W'*S*W)",
         "W",
         "2*S*W",
-        positive_definite="S",
+        symmetric="S",
         sources=OWN,
     ),
     Formula(

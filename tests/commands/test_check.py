@@ -168,13 +168,15 @@ def test_only_the_functions_named_are_checked(
 ) -> None:
     monkeypatch.setattr(check, "SIZES", (2,))
     assert main(["check", "inv", "trace"]) == 0
-    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "float" in line]
+    out = capsys.readouterr().out
+    lines = [line.split()[0] for line in out.splitlines() if "float" in line]
     assert lines == ["inv", "inv", "trace", "trace"]
+    assert "all 1 formulas right" in out  # trace is a formula, too
 
 
 def test_an_unknown_function_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "trace_prodct"]) == 2
-    assert "unknown function 'trace_prodct'; the nearest are trace_product, " in (
+    assert "unknown function or formula 'trace_prodct'; the nearest are trace_product, " in (
         capsys.readouterr().err
     )
 

@@ -36,3 +36,13 @@ def test_what_is_missing_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_page_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--markdown"]) == 0
     assert capsys.readouterr().out.startswith("# Formulas\n")
+
+
+@pytest.mark.parametrize("option", ["--missing", "--markdown"])
+@pytest.mark.parametrize("narrowed", [["trace"], ["--source", "cookbook"]])
+def test_what_cannot_be_narrowed_says_so(
+    option: str, narrowed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", option, *narrowed]) == 2
+    sentence = f"list {option} lists everything; it takes no TEXT and no --source"
+    assert sentence in capsys.readouterr().err

@@ -43,3 +43,5 @@ def test_a_convention_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_id_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "determinnt"]) == 2
     assert "no formula 'determinnt'; the nearest are determinant" in capsys.readouterr().err
+    assert main(["show", "zzz"]) == 2
+    assert "no formula 'zzz'; `matgrad list` lists them" in capsys.readouterr().err

@@ -71,17 +71,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _chosen(names: Sequence[str]) -> tuple[list[Native], list[Formula]]:
-    """Return the native functions and the formulas of these names; all if there are none."""
+    """Return the native functions and the formulas of these names; all if there are none.
+
+    A name may be that of both.
+    """
     known = {native.name: native for native in NATIVES}
     for name in names:
         if name not in known and name not in catalog:
             near = get_close_matches(name, [*known, *catalog], n=3, cutoff=0.4)
             hint = f"the nearest are {', '.join(near)}" if near else "`matgrad list` lists formulas"
-            raise UsageError(f"unknown function {name!r}; {hint}")
+            raise UsageError(f"unknown function or formula {name!r}; {hint}")
     if not names:
         return list(NATIVES), list(catalog.values())
     natives = [known[name] for name in names if name in known]
-    return natives, [catalog[name] for name in names if name not in known]
+    return natives, [catalog[name] for name in names if name in catalog]
 
 
 def _comparisons(formulas: Sequence[Formula]) -> Iterator[Comparison]:

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from matgrad.commands.errors import UsageError
 from matgrad.formulas import CHAPTERS, Formula, catalog
 from matgrad.formulas.missing import MISSING
 from matgrad.formulas.reference import markdown
@@ -35,6 +36,9 @@ def add_parser(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the verb; return the exit code, 1 if nothing is found."""
+    if (options.markdown or options.missing) and (options.text or options.source):
+        option = "--markdown" if options.markdown else "--missing"
+        raise UsageError(f"list {option} lists everything; it takes no TEXT and no --source")
     if options.markdown:
         print(markdown(CHAPTERS), end="")
         return 0

@@ -51,10 +51,11 @@ def find(id: str) -> Formula:
     UsageError
         If there is none.
     """
-    try:
+    if id in catalog:
         return catalog[id]
-    except KeyError as error:
-        raise UsageError(error.args[0]) from None
+    near = catalog.nearest(id)
+    hint = f"the nearest are {', '.join(near)}" if near else "`matgrad list` lists them"
+    raise UsageError(f"there is no formula {id!r}; {hint}")
 
 
 def lines(formula: Formula) -> Iterator[str]:

@@ -80,7 +80,11 @@ class Catalog(Mapping[str, Formula]):
 
     def __getitem__(self, id: str) -> Formula:
         if id not in self._formulas:
-            raise KeyError(f"there is no formula {id!r}; {self._nearest(id)}")
+            near = self.nearest(id)
+            hint = (
+                f"the nearest are {', '.join(near)}" if near else "catalog.find(text=...) searches"
+            )
+            raise KeyError(f"there is no formula {id!r}; {hint}")
         return self._formulas[id]
 
     def __iter__(self) -> Iterator[str]:
@@ -95,11 +99,11 @@ class Catalog(Mapping[str, Formula]):
     def __repr__(self) -> str:
         return f"<Catalog of {len(self)} formulas>"
 
-    def _nearest(self, id: str) -> str:
+    def nearest(self, id: str) -> list[str]:
+        """Return up to three ids that look like this one."""
         from difflib import get_close_matches
 
-        close = get_close_matches(str(id), self._formulas, n=3, cutoff=0.4)
-        return f"the nearest are {', '.join(close)}" if close else "catalog.find(text=...) searches"
+        return get_close_matches(str(id), self._formulas, n=3, cutoff=0.4)
 
 
 def _is_from(formula: Formula, source: str) -> bool:

@@ -153,6 +153,12 @@ def test_rounding_is_seen_at_a_bound_too(method: Any, bounds: Any) -> None:
     assert np.all(np.abs(J - np.diag(np.cos(x))) <= info.error)
 
 
+@pytest.mark.parametrize("x", [1.0, 1 + 2.0**-52])
+def test_bounds_that_leave_no_two_steps_are_named(x: Any) -> None:
+    with pytest.raises(ValueError, match=r"needs steps that change x; [12].*e-16 does not at"):
+        matgrad.jacobian(np.sin, np.array([x]), ndim=1, bounds=(x, x + 2.0**-52))
+
+
 def test_one_sided_steps_at_a_bound_keep_second_order() -> None:
     x = np.array([0.0, 1.0])
     J = matgrad.jacobian(lambda x: np.exp(x).sum(axis=-1), x, ndim=1, bounds=(0, 1))

@@ -23,7 +23,6 @@ Offsets = Callable[[Array, Array, Array], Sequence[Array]]
 class Scheme:
     """A difference quotient: where it evaluates, and how it combines what it finds."""
 
-    nodes: int
     order: int  # of the truncation error, in the step
     offsets: Offsets  # (step, room down, room up) -> one offset for each node
     derivative: Callable[[Array, Sequence[Array], Sequence[Array]], Array]
@@ -48,9 +47,9 @@ def _imaginary(base: Array, values: Sequence[Array], moved: Sequence[Array]) -> 
 
 
 SCHEMES = {
-    "2-point": Scheme(1, 1, lambda step, down, up: (forward_steps(step, down, up),), _slope),
-    "3-point": Scheme(2, 2, parabola_steps, _parabola),
-    "cs": Scheme(1, 2, lambda step, down, up: (1j * np.abs(step),), _imaginary),
+    "2-point": Scheme(1, lambda step, down, up: (forward_steps(step, down, up),), _slope),
+    "3-point": Scheme(2, parabola_steps, _parabola),
+    "cs": Scheme(2, lambda step, down, up: (1j * np.abs(step),), _imaginary),
 }
 
 
@@ -65,16 +64,18 @@ class Quotient:
 def quotient(block: Block, evaluation: Evaluation, scheme: Scheme, step: Array) -> Quotient:
     """Measure the derivatives with the steps (moves, points)."""
     down, up = block.nearest_bounds()
-    values, moved = [], []
+    values, moved = [], [np.zeros(step.shape)]  # x itself has not moved
     for offset in scheme.offsets(step, down, up):
         stack, distance = block.displaced(offset)
-        _require_moved(block, evaluation, distance, step)
+        for other in moved:
+            _require_apart(evaluation, distance - other, offset)
         values.append(block.select(evaluation(stack)))
-        moved.append(block.along(distance))
+        moved.append(distance)
+    widths = [block.along(distance) for distance in moved[1:]]
     if scheme is SCHEMES["cs"]:
         _require_continuation(evaluation, values[0])
-    derivative = scheme.derivative(block.base(evaluation.base), values, moved)
-    return Quotient(derivative, np.abs(moved).max(axis=0))
+    derivative = scheme.derivative(block.base(evaluation.base), values, widths)
+    return Quotient(derivative, np.abs(widths).max(axis=0))
 
 
 def quotient_error(
@@ -108,10 +109,11 @@ def _require_continuation(evaluation: Evaluation, values: Array) -> None:
         raise TypeError(f"{needs} stays complex for complex x; f returned {values.dtype}")
 
 
-def _require_moved(block: Block, evaluation: Evaluation, distance: Array, step: Array) -> None:
+def _require_apart(evaluation: Evaluation, distance: Array, offset: Array) -> None:
+    """Refuse steps that rounding brings back to x, or to the other step."""
     if (distance == 0).any():
         move, point = (int(i) for i in np.argwhere(distance == 0)[0])
         raise ValueError(
-            f"{evaluation.caller} needs steps that change x; {step[move, point]:.3g} does not at "
-            f"{evaluation.points.name(point)}"
+            f"{evaluation.caller} needs steps that change x; {np.abs(offset[move, point]):.3g} "
+            f"does not at {evaluation.points.name(point)}"
         )

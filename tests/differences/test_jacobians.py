@@ -153,6 +153,25 @@ def test_rounding_is_seen_at_a_bound_too(method: Any, bounds: Any) -> None:
     assert np.all(np.abs(J - np.diag(np.cos(x))) <= info.error)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("method", "structure"),
+    [("2-point", None), ("3-point", None), ("adaptive", None), ("3-point", "affine")],
+)
+def test_no_step_leads_to_infinity(method: Any, structure: Any, dtype: Any) -> None:
+    largest = np.finfo(dtype).max
+
+    def f(x: Any) -> Any:
+        assert np.isfinite(x).all()
+        return x / 4
+
+    for size in (0.6, -0.6) if structure else (1, 0.6, -1):
+        x = np.array([size * largest, 0], dtype=dtype)
+        for bounds in (None, (-1e300 if dtype == np.float32 else -np.inf, np.inf)):
+            J = matgrad.jacobian(f, x, ndim=1, method=method, structure=structure, bounds=bounds)
+            np.testing.assert_allclose(J, np.eye(2) / 4, rtol=1e-3)
+
+
 @pytest.mark.parametrize("x", [1.0, 1 + 2.0**-52])
 def test_bounds_that_leave_no_two_steps_are_named(x: Any) -> None:
     with pytest.raises(ValueError, match=r"needs steps that change x; [12].*e-16 does not at"):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from matgrad.differences.points import Array
-from matgrad.differences.steps import Room
+from matgrad.differences.steps import Room, power_of_two
 
 POSITIONS = np.array([-53, -41, -34, -21, -10, -3, 0, 8, 15, 27, 38, 57])
 DEGREE = 3
@@ -52,7 +52,7 @@ def _line(x: Array, unit: float, owner: Array, room: Room | None) -> Array:
     smallest = size.min(axis=1, keepdims=True, initial=np.inf)
     scale = np.where(x == 0, np.where(np.isfinite(smallest), smallest, 1.0), size)
     units = 1 + np.floor(4 * (owner * math.sqrt(5) % 1))
-    step = units * unit * np.exp2(np.floor(np.log2(scale)))
+    step = units * unit * power_of_two(scale)
     shift = np.zeros(x.shape)
     if room is not None:
         near = np.minimum(room.down, room.up) < step * POSITIONS.max()

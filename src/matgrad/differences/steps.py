@@ -41,7 +41,10 @@ class Room:
         lower, upper = _inwards(lower, upper, points.flat.dtype)
         if (lower >= upper).any():
             raise ValueError(f"{caller} needs bounds that leave room; got lower = upper somewhere")
-        return cls(points.flat - lower, upper - points.flat, lower, upper)
+        largest = np.finfo(float).max
+        with np.errstate(over="ignore"):
+            down, up = (np.minimum(d, largest) for d in (points.flat - lower, upper - points.flat))
+        return cls(down, up, lower, upper)
 
     def clip(self, goal: Array, entries: Array) -> Array:
         """Bring values (points, entries) of some entries within the bounds."""
@@ -49,8 +52,12 @@ class Room:
 
 
 def _inwards(lower: Array, upper: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Round bounds to the dtype of x, so that what is rounded to it stays within them."""
-    low, high = lower.astype(dtype), upper.astype(dtype)
+    """Round bounds to the dtype of x, so that what is rounded to it stays within them.
+
+    Where there is no bound, the largest numbers of the dtype are: no step leads to infinity.
+    """
+    largest = np.finfo(dtype).max
+    low, high = (np.clip(each, -largest, largest).astype(dtype) for each in (lower, upper))
     low = np.where(low < lower, np.nextafter(low, dtype.type(np.inf)), low)
     high = np.where(high > upper, np.nextafter(high, dtype.type(-np.inf)), high)
     return low.astype(float), high.astype(float)
@@ -70,7 +77,7 @@ def default_steps(x: Array, method: Method, structure: Structure | None, precisi
     if structure is not None:
         return sign * _exact_steps(x)
     if method == "adaptive":
-        return sign * OFF_POWERS / 4 * _power_of_two(np.maximum(1.0, np.abs(x)))
+        return sign * OFF_POWERS / 4 * power_of_two(np.maximum(1.0, np.abs(x)))
     relative: float = precision ** EXPONENT[method]
     return sign * relative * (_complex_scale(x) if method == "cs" else np.maximum(1.0, np.abs(x)))
 
@@ -85,12 +92,13 @@ def _complex_scale(x: Array) -> Array:
 def _exact_steps(x: Array) -> Array:
     """Return powers of two as large as the entries of the point: nothing is truncated."""
     scale = np.maximum(np.abs(x), typical_size(x))
-    return _power_of_two(np.where(scale > 0, scale, 1.0))
+    return power_of_two(np.where(scale > 0, scale, 1.0))
 
 
-def _power_of_two(size: Array) -> Array:
-    powers: Array = np.exp2(np.floor(np.log2(size.astype(float))))
-    return powers
+def power_of_two(size: Array) -> Array:
+    """Return the largest powers of two that are no larger."""
+    _, exponents = np.frexp(size.astype(float))
+    return np.ldexp(1.0, exponents - 1)
 
 
 def forward_steps(step: Array, down: Array, up: Array) -> Array:
@@ -110,6 +118,5 @@ def parabola_steps(step: Array, down: Array, up: Array) -> tuple[Array, Array]:
     size, narrow, wide = np.abs(step), np.minimum(down, up), np.maximum(down, up)
     one_sided = np.minimum(size, wide / 2)
     central = narrow >= one_sided
-    size = np.where(central, np.minimum(size, narrow), one_sided)
-    sign = np.where(up >= down, 1.0, -1.0)
-    return np.where(central, -size, sign * size), np.where(central, size, 2 * sign * size)
+    size, aside = np.minimum(size, narrow), np.where(up >= down, one_sided, -one_sided)
+    return np.where(central, -size, aside), np.where(central, size, 2 * aside)

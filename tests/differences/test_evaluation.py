@@ -68,6 +68,14 @@ def test_values_that_are_not_finite_name_the_point(value: Any) -> None:
         run(f, vectorized=False)
 
 
+def test_real_functions_that_turn_complex_have_left_their_domain() -> None:
+    with pytest.raises(EvaluationError, match=r"f is 0\.0024.*j at the point, entry \(0,\) moved"):
+        matgrad.jacobian(np.emath.sqrt, np.array([0.0, 1.0]), ndim=1)
+    J = matgrad.jacobian(np.emath.sqrt, np.array([1e-4, 1.0]), ndim=1, method="adaptive")
+    np.testing.assert_allclose(J, np.diag([50, 0.5]), rtol=1e-11, atol=1e-11)
+    assert J.dtype == float
+
+
 def test_points_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match=r"needs finite points; got point \(1,\)"):
         run(lambda x: x.sum(axis=-1), [[1.0, 2.0], [np.nan, 1.0]])

@@ -154,12 +154,20 @@ class Evaluation:
         self.failure: Failure | None = None
         if not points.size:
             raise ValueError(f"{caller} needs at least one point; got the batch {points.batch}")
+        self._real = False  # until the values at the points are known
         self.base = self(points.flat[np.newaxis].copy())[0]
+        self._real = not np.iscomplexobj(self.base)
 
     @property
     def out(self) -> tuple[int, ...]:
         """The shape of the value at one point."""
         return self._values or ()
+
+    def _inside(self, stack: Array, values: Array) -> Array:
+        """Return NaN where a real function of real numbers has turned complex."""
+        if self._real and np.iscomplexobj(values) and not np.iscomplexobj(stack):
+            return np.where(values.imag == 0, values.real, np.nan)
+        return values
 
     @property
     def trouble(self) -> str:
@@ -171,14 +179,15 @@ class Evaluation:
         stack, values = _points(stack), self._raw(stack, exploring=False)
         if isinstance(values, Failure):
             raise self._error(stack, values) from values.error
-        bad = ~np.isfinite(values)
+        inside = self._inside(stack, values)
+        bad = ~np.isfinite(inside)
         if bad.any():
             k, point, output = (int(i) for i in np.argwhere(bad)[0])
             raise EvaluationError(
-                f"{self.caller} needs finite values; {self.name} is {values[k, point, output]} at "
-                f"{self.points.name(point, stack[k, point])}"
+                f"{self.caller} needs finite values, real ones if f is real; {self.name} is "
+                f"{values[k, point, output]} at {self.points.name(point, stack[k, point])}"
             )
-        return values
+        return inside
 
     def explore(self, stack: Array | Stack) -> Array:
         """Return the values on a stack that may reach outside the domain of f: NaN is there.
@@ -188,6 +197,7 @@ class Evaluation:
         """
         stack, values = _points(stack), self._raw(stack, exploring=True)
         if not isinstance(values, Failure):
+            values = self._inside(stack, values)
             return np.where(np.isfinite(values), values, np.nan)
         if values.error is None:
             raise self._error(stack, values)

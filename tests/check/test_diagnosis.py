@@ -123,3 +123,8 @@ def test_each_point_of_a_batch_has_its_diagnosis() -> None:
         matgrad.det, lambda X: turned(np.linalg.inv(X)), x, ndim=2, rng=0
     )
     assert all("f(x) times" in told for told in check.diagnosis)
+
+
+def test_a_value_of_zero_is_no_factor() -> None:
+    told = diagnosis(lambda x: 0 * x[..., 0], np.ones_like, np.ones(3))
+    assert told == "a factor is missing: the derivative is 0 times it"

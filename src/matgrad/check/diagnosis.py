@@ -96,9 +96,9 @@ def _factor(guess: Array, target: Array) -> float:
 
 
 def _factor_name(factor: float, evidence: Evidence) -> str:
-    if evidence.value.size == 1:
+    if evidence.value.size == 1 and evidence.value.item():
         value = evidence.value.item()
-        for name, known in (("f(x) times", value), ("1/f(x) times", 1 / value if value else 0.0)):
+        for name, known in (("f(x) times", value), ("1/f(x) times", 1 / value)):
             if np.isclose(factor, known, rtol=evidence.precision ** (1 / 3), atol=0):
                 return name
     return f"{factor:.6g} times"

@@ -99,7 +99,7 @@ def test_function_that_changes_its_input_is_caught(vectorized: Any) -> None:
         return x.sum(axis=-1)
 
     given = X.copy()
-    with pytest.raises(EvaluationError, match="f changed its input, at"):
+    with pytest.raises(EvaluationError, match=r"f changed its input, at .*x = \[1\. 2\.\]"):
         run(f, given, vectorized=vectorized)
     np.testing.assert_array_equal(given, X)
 

@@ -248,6 +248,8 @@ class Evaluation:
             k, point = divmod(k, self.points.size)
         elif failure.error is not None:
             k = self._culprit(stack)
+        else:  # all of the stack is at fault, and f may have written to it
+            stack = self.points.flat[np.newaxis]
         where = self.points.name(point, stack[k, point])
         if self._vectorized and self.points.size > 1:
             where = f"a stack of all {self.points.size} points, the first of them {where}"

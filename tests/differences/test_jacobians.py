@@ -358,6 +358,19 @@ def test_wrong_options_are_named(options: Any, sentence: Any) -> None:
         matgrad.jacobian(rosenbrock, [1.0, 2.0], **{"ndim": 1, **options})
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"ndim": 1.0}, "ndim to be a whole number; got 1.0"),
+        ({"workers": None}, "a number, an executor or a map-like; got None"),
+        ({"workers": 2.0}, "a number, an executor or a map-like; got 2.0"),
+    ],
+)
+def test_options_of_a_wrong_type_are_named(options: Any, sentence: Any) -> None:
+    with pytest.raises(TypeError, match=sentence):
+        matgrad.jacobian(rosenbrock, [1.0, 2.0], **{"ndim": 1, **options})
+
+
 def test_asymmetric_matrices_are_refused_where_symmetric_ones_are_needed() -> None:
     with pytest.raises(ValueError, match="differs from its transpose by 1"):
         matgrad.jacobian(np.linalg.det, [[1.0, 1.0], [0.0, 1.0]], ndim=2, symmetric=True)

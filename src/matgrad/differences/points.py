@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ class Points:
     def of(cls, x: npt.ArrayLike, ndim: int, caller: str) -> "Points":
         """Take the last `ndim` axes of `x` as the argument, those before as the batch."""
         array = _real(np.asarray(x), caller)
+        if not isinstance(ndim, Integral):
+            raise TypeError(f"{caller} needs ndim to be a whole number; got {ndim!r}")
         if not 0 <= ndim <= array.ndim:
             raise ValueError(
                 f"{caller} needs ndim between 0 and the {array.ndim} axes of x; got {ndim}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ def pool(workers: Workers, f: object, caller: str) -> Iterator[Pool]:
         yield Pool(workers.map, 2 * cores)
     elif callable(workers):
         yield Pool(workers, 2 * cores)
+    elif not isinstance(workers, Integral):
+        raise TypeError(
+            f"{caller} needs workers that are a number, an executor or a map-like; got {workers!r}"
+        )
     elif workers == 1:
         yield Pool(map, 1)
     elif workers == -1 or workers > 1:

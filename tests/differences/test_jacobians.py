@@ -374,7 +374,7 @@ def test_options_of_a_wrong_type_are_named(options: Any, sentence: Any) -> None:
 def test_asymmetric_matrices_are_refused_where_symmetric_ones_are_needed() -> None:
     with pytest.raises(ValueError, match="differs from its transpose by 1"):
         matgrad.jacobian(np.linalg.det, [[1.0, 1.0], [0.0, 1.0]], ndim=2, symmetric=True)
-    beside_a_large_one = [1e20 * np.eye(2), [[0.0, 1.0], [0.0, 0.0]]]
+    beside_a_large_one: Any = [1e20 * np.eye(2), [[0.0, 1.0], [0.0, 0.0]]]
     with pytest.raises(ValueError, match=r"differs from its transpose by 1$"):
         matgrad.jacobian(np.linalg.det, beside_a_large_one, ndim=2, symmetric=True)
 

@@ -36,7 +36,7 @@ class Curves:
     @property
     def unseen(self) -> Array:
         """Where no step leaves f finite on both sides of the point."""
-        return np.isnan(self.odd).all(axis=0)
+        return np.asarray(np.isnan(self.odd).all(axis=0))
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,9 @@ class Evaluation:
         if bad.any():
             k, point, output = (int(i) for i in np.argwhere(bad)[0])
             raise EvaluationError(
-                f"{self.caller} needs finite values, real ones if f is real; {self.name} is "
-                f"{values[k, point, output]} at {self.points.name(point, stack[k, point])}"
+                f"{self.caller} needs finite values, real ones if {self.name} is real at x; "
+                f"{self.name} is {values[k, point, output]} at "
+                f"{self.points.name(point, stack[k, point])}"
             )
         return inside
 

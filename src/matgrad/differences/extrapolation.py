@@ -202,7 +202,8 @@ def _require_found(best: Best, evaluation: Evaluation) -> None:
     lost = ~np.isfinite(best.error)
     if lost.any():
         point = int(np.argwhere(lost)[0][1])
+        cause = evaluation.failure.error if evaluation.failure else None
         raise EvaluationError(
             f"{evaluation.caller} finds no step at which f is finite around "
             f"{evaluation.points.name(point)}{evaluation.trouble}"
-        ) from (evaluation.failure and evaluation.failure.error)
+        ) from cause

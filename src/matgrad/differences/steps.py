@@ -98,7 +98,8 @@ def _exact_steps(x: Array) -> Array:
 def power_of_two(size: Array) -> Array:
     """Return the largest powers of two that are no larger."""
     _, exponents = np.frexp(size.astype(float))
-    return np.ldexp(1.0, exponents - 1)
+    powers: Array = np.ldexp(1.0, exponents - 1)
+    return powers
 
 
 def forward_steps(step: Array, down: Array, up: Array) -> Array:

@@ -283,6 +283,12 @@ SCALARS: dict[str, tuple[Any, dict[str, Any], dict[str, Array]]] = {
         {"U": np.eye(4, 2), "V": np.ones((3, 2))},
     ),
     "linear": (("tr(A*X)", "X"), {"A": definite(3)}, {"X": np.eye(3)}),
+    "linear in a vector": (("c'*w", "w"), {"c": np.ones(3)}, {"w": np.arange(3.0)}),
+    "linear in one of two": (
+        ("c'*w + tr(X*X)", ("w", "X")),
+        {"c": np.ones(3)},
+        {"w": np.arange(3.0), "X": np.eye(2)},
+    ),
     **{
         f"definite, {parametrization}": (
             ("logdet(S) + tr(inv(S)*C)", "S", parametrization),

@@ -11,8 +11,10 @@ from functools import cached_property, reduce
 from operator import add
 
 from matgrad.calculus import derive
+from matgrad.calculus.sizes import Shapes
 from matgrad.expression import Expression, Kind, Variable, parse
-from matgrad.expression.nodes import STRUCTURES, Call, Constant, Number, Transpose
+from matgrad.expression.expression import NO_CONDITIONS
+from matgrad.expression.nodes import STRUCTURES, Call, Transpose
 from matgrad.formulas import Formula
 from matgrad.parametrizations import STRUCTURES as STRUCTURE_OF
 
@@ -166,7 +168,7 @@ def _inner_product(G: Expression, V: Expression) -> Expression:
 
 def _gradient(value: Expression, wrt: Variable) -> Expression:
     if wrt.name not in value.variables:
-        return Number(0) if wrt.is_scalar else Constant("zeros")
+        return Shapes({wrt: wrt.shape_of((), NO_CONDITIONS)}).zeros(wrt)
     return derive(value, wrt.name).result
 
 

@@ -57,6 +57,10 @@ def parentheses(text: str) -> list[tuple[int, int]]:
         "X^-2 + X'^3 - X^2'",
         "1e-05*x",
         "alpha - (-beta)",
+        "A.^(B'.^2)",
+        "A.^B.^(C'.^2)",
+        "alpha^-(beta'^2)",
+        "A'.^2'",
     ],
 )
 def test_a_text_without_spare_signs_stays_as_it_is(text: str) -> None:

@@ -105,10 +105,10 @@ class _Text:
                 return self.infix(node, path, " ./ "), PRODUCT
             case Transpose():
                 return self.child(node, path, 0, TRANSPOSE) + "'", TRANSPOSE
-            case Power():
-                return self.power(node, path, "^"), POWER
-            case ElementwisePower():
-                return self.power(node, path, ".^"), POWER
+            case Power(base, _):
+                return self.power(node, path, "^"), _strength(base)
+            case ElementwisePower(base, _):
+                return self.power(node, path, ".^"), _strength(base)
         raise TypeError(f"there is no notation for {type(node).__name__}")
 
     def sum(self, node: Sum, path: Path) -> str:
@@ -136,3 +136,8 @@ class _Text:
         if isinstance(exponent, Negation):
             return f"{left}{sign}-{self.mark(self.child(exponent, below, 0, POWER), below)}"
         return f"{left}{sign}{self.show(exponent, below, POWER)}"
+
+
+def _strength(base: Expression) -> int:
+    """Return how tightly a power binds: in ``A^B'^2`` the mark ends the exponent."""
+    return TRANSPOSE if isinstance(base, Transpose) else POWER

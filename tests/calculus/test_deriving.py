@@ -14,6 +14,7 @@ from matgrad.expression.evaluation import evaluate
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import Call, Variable
 from matgrad.formulas import Formula
+from matgrad.layout import commutation_matrix
 from tests.expression.strategies import arrays, expressions, is_measurable
 
 Array = NDArray[Any]
@@ -391,6 +392,19 @@ def test_a_jacobian_tells_its_commutation_matrices() -> None:
     ((K, (m, n)),) = derivation.commutations
     assert K.name in derivation.result.variables
     assert (str(m), str(n)) == ("n", "n")
+
+
+def test_a_commutation_matrix_has_a_name_of_its_own() -> None:
+    rng = np.random.default_rng(11)
+    values = {name: rng.normal(size=(3, 2)) for name in ("K", "K2", "X")}
+    derivation = derive("K*X'*K2", "X")
+    assert derivation.vec is not None
+    ((K_, _),) = derivation.commutations
+    assert K_.name == "K_"
+    vec = derivation.vec.evaluate(
+        **{name: values[name] for name in ("K", "K2")}, K_=commutation_matrix(3, 2)
+    )
+    np.testing.assert_allclose(vec, derivation.evaluate(layout="vec", **values), rtol=1e-12)
 
 
 @pytest.mark.parametrize("text", ["A*X*B", "X'", "X'*X", "X*C*X", "exp(X) .* X", "X*x"])

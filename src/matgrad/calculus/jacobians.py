@@ -5,7 +5,7 @@ gives vec(A M B) = (B' (x) A) vec(M), a transpose the commutation matrix, which 
 as a variable ``K`` (`commutations`). For vectors the Kronecker products fall away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matgrad.calculus.canonical import Shapes, weights
 from matgrad.calculus.derivation import NotDifferentiableError
@@ -35,11 +35,14 @@ class Jacobians:
         dX.
     shapes : callable
         Returns rows and columns of a part.
+    fresh : callable
+        Returns a name like a given one that no variable has.
     """
 
-    def __init__(self, increment: Variable, shapes: Shapes) -> None:
+    def __init__(self, increment: Variable, shapes: Shapes, fresh: Callable[[str], str]) -> None:
         self.increment = increment
         self.shapes = shapes
+        self.fresh = fresh
         self.commutations: dict[Variable, tuple[Dimension, Dimension]] = {}
 
     def of(self, node: Expression) -> Expression:
@@ -92,7 +95,7 @@ class Jacobians:
             if shape == (rows, columns):
                 return known
         count = len(self.commutations)
-        variable = Variable(f"K{count + 1}" if count else "K", Kind.MATRIX)
+        variable = Variable(self.fresh(f"K{count + 1}" if count else "K"), Kind.MATRIX)
         self.commutations[variable] = rows, columns
         return variable
 

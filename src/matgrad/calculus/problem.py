@@ -70,10 +70,13 @@ class Problem:
 
     def increment(self, variable: Variable, prefix: str = "d") -> Variable:
         """Return the increment of a variable, of another name than all variables."""
-        name = f"{prefix}{variable.name}"
-        while name in self.value.variables:
-            name += "_"
         structure = variable.structure & {"diagonal", "symmetric"}
         if variable.is_symmetric:
             structure |= {"symmetric"}
-        return Variable(name, variable.declared, structure)
+        return Variable(self.fresh(f"{prefix}{variable.name}"), variable.declared, structure)
+
+    def fresh(self, name: str) -> str:
+        """Return a name that no variable has."""
+        while name in self.value.variables:
+            name += "_"
+        return name

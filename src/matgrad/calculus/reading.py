@@ -85,7 +85,7 @@ class _Reading:
         value = self.problem.sized
         if not self.rules.varies(value):
             return derivation
-        jacobians = Jacobians(self.dX, self.problem.shapes)
+        jacobians = Jacobians(self.dX, self.problem.shapes, self.problem.fresh)
         try:
             found = jacobians.of(self.rules.of(value))
         except NotDifferentiableError:
@@ -172,7 +172,7 @@ class _Reading:
         rules = Differentials({self.problem.variable: self.dX}, shapes)
         if not rules.varies(value):
             return zeros
-        jacobians = Jacobians(self.dX, shapes)
+        jacobians = Jacobians(self.dX, shapes, self.problem.fresh)
         J = simplify(jacobians.of(rules.of(value)), zeros, shapes)
         self.commutations = _used(jacobians, J)
         self.rules.conditions += rules.conditions

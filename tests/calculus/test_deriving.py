@@ -1,5 +1,6 @@
 """Derivatives against the catalog, against differences, and what is said of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,36 @@ def test_a_quotient_by_what_proves_to_be_zero_is_derived() -> None:
     text = "((-S'/1.0) ./ ((ones(1, n) + ones(1, n))*zeros(n, n)*x))^2 .* I(n) .* C"
     for name in "SxC":
         assert "/0" in str(derive(text, name).result)
+
+
+@pytest.mark.parametrize("method", ["differential", "einstein"])
+@pytest.mark.parametrize(
+    ("text", "wrt"),
+    [
+        ("sum(x.^y)", "xy"),
+        ("sum(x.^x)", "x"),
+        ("x'.^(y')*z", "xy"),
+        ("sum(X.^A)", "XA"),
+        ("sum(alpha.^x)", ("alpha", "x")),
+        ("tr(A*alpha.^X')", ("alpha", "X")),
+        ("sum((X .* A).^(C*X))", "XC"),
+    ],
+)
+def test_elementwise_powers_with_exponents_of_any_shape_are_right(
+    text: str, wrt: Sequence[str], method: Any
+) -> None:
+    f, rng = parse(text), np.random.default_rng(12)
+    values = {name: rng.uniform(0.5, 2, (3, 3)[: len(shape)]) for name, shape in f.shapes.items()}
+    for name in wrt:
+        found = derive(f, name, method=method).result.evaluate(**values)
+        fine = _differences(f, f.variables[name], values, 1e-3)
+        np.testing.assert_allclose(found, fine, rtol=1e-8)
+
+
+def test_elementwise_powers_with_a_vector_as_exponent_have_hessians() -> None:
+    x, y = np.array([0.0, 2.0]), np.array([2.0, 3.0])
+    H = derive("sum(x.^y)", "x", order=2).result.evaluate(x=x, y=y)
+    np.testing.assert_allclose(H, np.diag(y * (y - 1) * x ** (y - 2)), rtol=1e-14)
 
 
 @pytest.mark.parametrize("text", ["tr(X^8)", "*".join(["A", "X"] * 6), "(X*A)^8"])

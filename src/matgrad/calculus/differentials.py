@@ -15,6 +15,7 @@ from matgrad.expression.expression import Expression
 from matgrad.expression.multiples import multiple
 from matgrad.expression.nodes import (
     Call,
+    Constant,
     Differential,
     ElementwisePower,
     ElementwiseProduct,
@@ -56,14 +57,14 @@ class Differentials:
     ----------
     increments : mapping of Variable to Expression
         What varies, and what its differential is called.
-    shapes : callable, optional
-        Returns rows and columns of a part: some rules are for square matrices.
+    shapes : callable
+        Returns rows and columns of a part.
     """
 
     def __init__(
         self,
         increments: Mapping[Variable, Expression],
-        shapes: Callable[[Expression], Shape] | None = None,
+        shapes: Callable[[Expression], Shape],
     ) -> None:
         self.shapes = shapes
         self.increments = increments
@@ -135,8 +136,7 @@ class Differentials:
 
     def are_square(self, nodes: Sequence[Expression]) -> bool:
         """Return whether all of some matrices are known to be square."""
-        shapes = [self.shapes(node) for node in nodes] if self.shapes else [(ONE, None)]
-        return all(rows == columns for rows, columns in shapes)
+        return all(rows == columns for rows, columns in map(self.shapes, nodes))
 
     def require(self, subject: Expression, property: str) -> None:
         """Note a condition."""
@@ -239,7 +239,7 @@ def _scalar_power(d: Differentials, base: Expression, exponent: Expression) -> E
         k = number_of(exponent)
         if k is not None and k < 1 and k != 0:
             d.require_nonzero(base) if k == int(k) else d.require(base, "positive")
-        lower = _one_less(exponent)
+        lower = _one_less(d, exponent)
         terms.append(times(exponent, raised(base, lower), Differential(base)))
     if d.varies(exponent):
         d.require(base, "positive")
@@ -248,9 +248,15 @@ def _scalar_power(d: Differentials, base: Expression, exponent: Expression) -> E
     return Sum.of(*terms)
 
 
-def _one_less(exponent: Expression) -> "Expression | float":
+def _one_less(d: Differentials, exponent: Expression) -> "Expression | float":
     k = number_of(exponent)
-    return Sum.of(exponent, -1) if k is None else k - 1
+    if k is not None:
+        return k - 1
+    if exponent.is_scalar:
+        return Sum.of(exponent, -1)
+    rows, columns = d.shapes(exponent)
+    ones = Constant("ones", (rows,) if columns == ONE else (rows, columns))
+    return Sum.of(exponent, Negation(ones))
 
 
 def _matrix_power(
@@ -300,7 +306,7 @@ def _trace(d: Differentials, F: Expression) -> tuple[str, Expression]:
     # d tr(F) = tr(dF); d tr(f(F)) = tr(f'(F) dF)                 Cookbook 36, 121, 128, sec. 2.5
     match F:
         case Power(base, exponent) if not d.varies(exponent):
-            less = _one_less(exponent)
+            less = _one_less(d, exponent)
             power = base if less == 1 else Power.of(base, less)
             inner = Product.of(power, Differential(base))
             return "d tr(F^k) = k tr(F^(k-1) dF)", Product.of(exponent, Call.of("tr", inner))

@@ -226,7 +226,7 @@ def hessian_product(gradient: Expression, variable: Variable, direction: Variabl
     """
     inference = infer((gradient, direction), (variable, variable))
     shapes = Shapes(inference.shapes)
-    rules = Differentials({variable: direction})
+    rules = Differentials({variable: direction}, shapes)
     sized = inference.expressions[0]
     if not rules.varies(sized):
         return shapes.settled(shapes.zeros(variable), variable)

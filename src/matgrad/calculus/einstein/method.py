@@ -71,7 +71,7 @@ class _Method:
         self.problem = problem
         self.value = value
         self.convention = convention
-        self.slopes = Slopes(problem.variable)
+        self.slopes = Slopes(problem.variable, problem.shapes)
         self.settled = problem.shapes.settled
         self.output = self.free_indices()
 
@@ -128,7 +128,9 @@ class _Method:
 
     def steps(self, slopes: IndexExpression, contracted: IndexExpression) -> Iterator[Step]:
         """Yield the stages before the result."""
-        written = Slopes(self.problem.variable).written(self.value, self.output)
+        written = Slopes(self.problem.variable, self.problem.shapes).written(
+            self.value, self.output
+        )
         yield Step("write in indices", written)
         yield Step("; ".join(["product rule", *self.slopes.known]), slopes)
         rule = "derivative of an entry: dX_ij/dX_st = delta_is delta_jt"

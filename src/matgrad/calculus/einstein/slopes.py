@@ -5,7 +5,7 @@ differentiated there. What the notation has no signs for (an inverse, a determin
 function, a sum inside a product) is an entry of its own, whose known derivative is used, and named.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from matgrad.calculus.canonical import weights
@@ -24,7 +24,7 @@ from matgrad.calculus.einstein.indices import (
 from matgrad.calculus.elementwise import ELEMENTWISE
 from matgrad.calculus.terms import exact
 from matgrad.expression import nodes
-from matgrad.expression.dimension import Dimension, Kind
+from matgrad.expression.dimension import Dimension, Kind, Shape
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import (
     Call,
@@ -52,12 +52,15 @@ class Slopes:
     ----------
     variable : Variable
         X.
+    shapes : callable
+        Returns rows and columns of a part.
     """
 
-    def __init__(self, variable: Variable) -> None:
+    def __init__(self, variable: Variable, shapes: Callable[[Expression], Shape]) -> None:
         self.variable = variable
+        self.shapes = shapes
         self.fresh = Fresh()
-        self.rules = Differentials({variable: variable})
+        self.rules = Differentials({variable: variable}, shapes)
         self.known: list[str] = []
 
     # ---- writing ----------------------------------------------------------------------------
@@ -200,7 +203,7 @@ class Slopes:
         if self.rules.varies(base):
             self.say(f"known derivative of {node.function}({f})")
         dF = Variable("_dF", Kind.MATRIX)
-        rules = Differentials({self.variable: self.variable})
+        rules = Differentials({self.variable: self.variable}, self.shapes)
         _, differential = rules.apply_once(node)
         self.rules.conditions += rules.conditions
         linear = differential.substitute({nodes.Differential(base): dF})
@@ -273,7 +276,7 @@ class Slopes:
         """Return what multiplies the derivative of a child: the known derivative of the node."""
         child = node.children[place]
         x, dx = Variable("_x", child.kind), Variable("_dx", child.kind)
-        rules = Differentials({x: dx})
+        rules = Differentials({x: dx}, self.shapes)
         children = [x if k == place else each for k, each in enumerate(node.children)]
         linear = rules.of(node.rebuild(children)).substitute({x: child})
         for condition in rules.conditions:

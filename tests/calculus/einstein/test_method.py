@@ -53,6 +53,18 @@ def test_the_steps_are_those_of_the_lecture() -> None:
     assert derivation.steps[0].expression.latex() == r"X_{ij} \, A_{jk} \, X_{lk} \, Q_{li}"
 
 
+@pytest.mark.parametrize(
+    ("text", "wrt", "written"),
+    [
+        ("A*x", "x", "A_ij x_j"),
+        ("A*X*B", "X", "A_ik X_kl B_lj"),
+        ("x.^2 + sum(x)*x", "x", "(x.^2)_i + x_j x_i"),
+    ],
+)
+def test_summed_indices_are_none_of_the_entry(text: str, wrt: str, written: str) -> None:
+    assert str(derive(text, wrt, method="einstein").steps[0].expression) == written
+
+
 def test_a_known_derivative_is_named() -> None:
     derivation = derive("logdet(X)", "X", method="einstein")
     assert "known derivative: d logdet(F)/dF_ab = inv(F)_ba" in derivation.steps[1].rule

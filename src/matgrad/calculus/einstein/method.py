@@ -73,12 +73,12 @@ class _Method:
         self.convention = convention
         self.slopes = Slopes(problem.variable, problem.shapes)
         self.settled = problem.shapes.settled
-        self.output = self.free_indices()
+        self.output = self.free_indices(self.slopes)
 
-    def free_indices(self) -> tuple[Index, ...]:
+    def free_indices(self, slopes: Slopes) -> tuple[Index, ...]:
         """Return the indices of an entry of the function: none of a scalar, one of a vector."""
         count = {Kind.SCALAR: 0, Kind.COLUMN: 1}.get(self.value.kind, 2)
-        return tuple(self.slopes.fresh() for _ in range(count))
+        return tuple(slopes.fresh() for _ in range(count))
 
     @property
     def free(self) -> tuple[Index, ...]:
@@ -128,10 +128,9 @@ class _Method:
 
     def steps(self, slopes: IndexExpression, contracted: IndexExpression) -> Iterator[Step]:
         """Yield the stages before the result."""
-        written = Slopes(self.problem.variable, self.problem.shapes).written(
-            self.value, self.output
-        )
-        yield Step("write in indices", written)
+        # Written with indices from the first one on, which the derivative has used up.
+        writing = Slopes(self.problem.variable, self.problem.shapes)
+        yield Step("write in indices", writing.written(self.value, self.free_indices(writing)))
         yield Step("; ".join(["product rule", *self.slopes.known]), slopes)
         rule = "derivative of an entry: dX_ij/dX_st = delta_is delta_jt"
         yield Step(rule if len(self.entry) == 2 else "derivative of an entry", slopes.with_deltas())

@@ -378,6 +378,34 @@ def test_what_derive_does_not_know_is_told(keywords: dict[str, Any], words: str)
         derive("tr(A*X)", **keywords)
 
 
+@pytest.mark.parametrize(
+    ("subject", "keywords", "words"),
+    [
+        (parse("tr(X*A)"), {"symmetric": "X"}, "takes symmetric for a text only; .* tr"),
+        (parse("tr(X*A)"), {"nonsense": 3}, "takes nonsense for a text only"),
+        (3, {}, "needs a text or an expression; got 3"),
+        ("tr(X)", {"wrt": None}, "wrt is a name or a sequence of names; got None"),
+        ("tr(X)", {"wrt": []}, r"wrt is a name or a sequence of names; got \[\]"),
+        ("tr(X)", {"wrt": parse("X")}, "wrt is a name or a sequence of names; got parse"),
+    ],
+)
+def test_arguments_without_a_meaning_are_refused(
+    subject: Any, keywords: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        derive(subject, **{"wrt": "X", **keywords})
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{"order": 2}, {"method": "einstein"}, {"layout": "numerator"}, {"convention": "free"}],
+)
+def test_a_total_differential_has_no_options(keywords: dict[str, Any]) -> None:
+    (choice,) = keywords.values()
+    with pytest.raises(ValueError, match=f"the total differential.*got.*{choice}"):
+        derive("tr(A*X)", ["A", "X"], **keywords)
+
+
 def test_the_steps_are_told_with_their_rules() -> None:
     explained = derive("tr(X*A*X'*Q)", "X").explain().splitlines()
     assert explained[0] == "d(tr(X*A*X'*Q))"

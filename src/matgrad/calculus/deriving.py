@@ -1,6 +1,6 @@
 """`derive`: the derivative of an expression with its steps, by either method."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
@@ -37,7 +37,8 @@ def derive(
     expression : str or Expression
         A text is read as by `matgrad.parse`.
     wrt : str or sequence of str
-        The name of the variable; a sequence of names for the total differential.
+        The name of the variable; a sequence of names for the total differential, for which there
+        is no method, layout, order or convention to choose.
     method : {"differential", "einstein"}
         By differentials (lecture-b), or by index notation with Kronecker deltas (lecture-a).
     layout : {"denominator", "numerator"}
@@ -63,7 +64,10 @@ def derive(
     NotDifferentiableError
         A ValueError that names the part without a derivative in the language.
     ValueError
-        If there is no such variable, method, layout, order or convention.
+        If there is no such variable, method, layout, order or convention, or one is chosen for a
+        total differential, which has none.
+    TypeError
+        If there are declarations for an expression, which has its own, or no text and no names.
 
     Notes
     -----
@@ -87,10 +91,31 @@ def derive(
         order=(order, (1, 2)),
         convention=(convention, CONVENTIONS),
     )
-    value = parse(expression, **declarations) if isinstance(expression, str) else expression
-    if not isinstance(wrt, str):
-        return total_differential(Problem(value, wrt))
-    return solved(Problem(value, [wrt]), method, layout, order, convention)
+    value = _read(expression, declarations)
+    if isinstance(wrt, str):
+        return solved(Problem(value, [wrt]), method, layout, order, convention)
+    if not isinstance(wrt, Sequence) or not wrt:
+        raise TypeError(f"derive: wrt is a name or a sequence of names; got {wrt!r}")
+    if (method, layout, order, convention) != (METHODS[0], LAYOUTS[0], 1, CONVENTIONS[0]):
+        raise ValueError(
+            "derive: the total differential, by several names, has no method, layout, order or "
+            f"convention to choose; got {method!r}, {layout!r}, {order} and {convention!r}"
+        )
+    return total_differential(Problem(value, wrt))
+
+
+def _read(expression: str | Expression, declarations: Mapping[str, Any]) -> Expression:
+    """Return the function; only of a text it is still open what the names mean."""
+    if isinstance(expression, str):
+        return parse(expression, **declarations)
+    if not isinstance(expression, Expression):
+        raise TypeError(f"derive needs a text or an expression; got {expression!r}")
+    if declarations:
+        raise TypeError(
+            f"derive takes {', '.join(declarations)} for a text only; the expression {expression} "
+            "has its declarations from parse"
+        )
+    return expression
 
 
 def solved(

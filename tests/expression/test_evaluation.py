@@ -101,6 +101,8 @@ alpha = rng.normal(size=4)
         ("logdet(A)", np.linalg.slogdet(A)[1]),
         ("A^3", A @ A @ A),
         ("A^-2", np.linalg.inv(A @ A)),
+        ("A^0", np.broadcast_to(np.eye(3), (4, 3, 3))),
+        ("tr(A^0)", np.full(4, 3.0)),
         ("diag(x)*A*diag(y)", x[..., None] * A * y[:, None]),
         ("diag(A)", np.diagonal(A, axis1=1, axis2=2)),
         ("diag(diag(A))", A * np.eye(3)),

@@ -134,10 +134,8 @@ class _Lowering:
             return b.power(self.value(base), self.value(exponent))
         A = self.value(base)
         n = b.extents[A].rows
-        if k is None:
+        if k is None or k == 0:  # the identity for each point of a batch
             return b.emit("matrix_power", (A, self.value(exponent)), n, n)
-        if k == 0:
-            return self.constant("I", (n,))
         return repeated(b.product, A if k > 0 else b.of_matrix("inverse", A), abs(int(k)))
 
     def call(self, function: str, *arguments: Expression) -> Register:

@@ -44,6 +44,12 @@ def test_results_are_batched_where_an_operand_is() -> None:
     assert b.extents[b.multiply(3, 2)] == Extent(3, 1, True)
 
 
+def test_a_single_row_or_column_has_the_size_of_the_other_operand() -> None:
+    b = Builder(Extent(1, 1), Extent(0, 4), Extent(3, 1), Extent(1, 4))
+    assert b.extents[b.multiply(0, 1)] == b.extents[b.multiply(1, 0)] == Extent(0, 4)
+    assert b.extents[b.multiply(2, 3)] == Extent(3, 4)
+
+
 @pytest.mark.parametrize(
     ("operation", "x", "y", "value"),
     [("add", 1, 2, 3), ("subtract", 1, 2, -1), ("divide", 1, 4, 0.25), ("power", 2, -1, 0.5)],

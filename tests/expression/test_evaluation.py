@@ -130,6 +130,22 @@ def test_values_are_those_of_numpy_written_by_hand(text: str, expected: Array) -
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(2*A)^0", np.zeros((0, 0))),
+        ("(1 ./ x)'*y", 0.0),
+        ("diag((inv(A)*x/sin(3))')", np.zeros((0, 0))),
+        ("(alpha ./ Y')'", np.zeros((0, 1))),
+    ],
+)
+def test_scalars_go_with_matrices_without_entries(text: str, expected: Any) -> None:
+    f, shapes = parse(text), {"A": (0, 0), "Y": (0, 1), "x": (0,), "y": (0,), "alpha": ()}
+    value = f.evaluate(**{name: np.ones(shapes[name]) for name in f.variables})
+    assert value.shape == np.shape(expected)
+    np.testing.assert_array_equal(value, expected)
+
+
+@pytest.mark.parametrize(
     "name", [name for name, record in FUNCTIONS.items() if record.elementwise is not None]
 )
 def test_elementwise_functions_are_those_of_numpy_and_scipy(name: str) -> None:

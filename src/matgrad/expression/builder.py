@@ -109,7 +109,8 @@ class Builder:
             return a
         if operation == "multiply" and x == 1:
             return b
-        rows, columns = map(max, self.extents[a][:2], self.extents[b][:2])
+        sides = zip(self.extents[a][:2], self.extents[b][:2], strict=True)
+        rows, columns = (n if m == 1 else m for m, n in sides)  # 1 is repeated, also no times
         return self.emit(operation, (a, b), rows, columns)
 
     def multiply(self, a: Register, b: Register) -> Register:

@@ -102,6 +102,21 @@ def test_indices_are_read_back(text: str, wrt: str, result: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "wrt", "result"),
+    [
+        ("2*y", "y", "2*diag(y.^0)"),
+        ("tr(alpha*I + X)", "alpha", "tr(diag((X*ones(n)).^0))"),
+        ("tr(alpha*I(3)*I(3))", "alpha", "tr(I(3))"),
+    ],
+)
+def test_identities_that_nothing_else_measures_show_their_size(
+    text: str, wrt: str, result: str
+) -> None:
+    assert str(derive(text, wrt, method="einstein").result) == result
+    assert str(derive(text, wrt).result) == result
+
+
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(expressions(("1", "1"), depth=3))
 def test_both_methods_agree(expression: Expression) -> None:

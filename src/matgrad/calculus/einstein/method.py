@@ -158,9 +158,9 @@ class _Method:
         return Constant("zeros", (shapes(self.value)[0], shapes(self.problem.variable)[0]))
 
     def lengths(self, expression: IndexExpression) -> dict[Index, Dimension]:
-        """Return the lengths of all indices that a tensor shows."""
+        """Return the lengths of all indices."""
         shapes = self.problem.shapes
-        lengths: dict[Index, Dimension] = {}
+        lengths = dict(self.slopes.lengths)
         for index, size in self.shown(expression, shapes):
             lengths.setdefault(index, size)
         sizes = shapes(self.problem.variable)

@@ -34,7 +34,7 @@ class Edge(NamedTuple):
 
 
 def read_back(
-    expression: IndexExpression, free: Sequence[Index], ones: "dict[Index, Dimension]"
+    expression: IndexExpression, free: Sequence[Index], lengths: "dict[Index, Dimension]"
 ) -> Expression:
     """Return the matrix, vector or number whose entries an index expression gives.
 
@@ -44,8 +44,8 @@ def read_back(
         A sum of products.
     free : sequence of str
         The indices of rows and columns; of a vector one.
-    ones : mapping of str to Dimension
-        The lengths of indices, for the vectors of ones that a sum may need.
+    lengths : mapping of str to Dimension
+        The lengths of indices, for the identities and the ones that a product may need.
 
     Raises
     ------
@@ -54,22 +54,22 @@ def read_back(
     """
     if not expression.terms:
         return Number(0)
-    return Sum.of(*(_Network(term, tuple(free), ones).value() for term in expression.terms))
+    return Sum.of(*(_Network(term, tuple(free), lengths).value() for term in expression.terms))
 
 
 class _Network:
     """The factors of one product, contracted until only the free indices are left."""
 
     def __init__(
-        self, term: Product, free: tuple[Index, ...], ones: "dict[Index, Dimension]"
+        self, term: Product, free: tuple[Index, ...], lengths: "dict[Index, Dimension]"
     ) -> None:
         self.term = term
         self.free = free
-        self.ones = ones
+        self.lengths = lengths
         self.numbers: list[Expression] = []
         self.edges: list[Edge] = []
         for factor in term.factors:
-            self.add(_edge(factor, ones))
+            self.add(_edge(factor, lengths))
 
     def add(self, edge: Edge) -> None:
         """Add an edge; one whose ends meet is a diagonal, one without ends a number."""
@@ -146,7 +146,7 @@ class _Network:
         """Return the sum over an index: the product with ones."""
         if len(edge.indices) == 1:
             return Edge(Call.of("sum", edge.value), ())
-        return _product(edge, Edge(Constant("ones", (self.ones[j],)), (j,)), j)
+        return _product(edge, Edge(Constant("ones", (self.lengths[j],)), (j,)), j)
 
     def absorb(self) -> bool:
         """u_j A_jk is (diag(u) A)_jk, where j goes on to other factors, too."""
@@ -181,7 +181,7 @@ class _Network:
             case (s,), [edge] if edge.indices == (s,):
                 return edge.value
             case (s,), []:
-                return Constant("ones", (self.ones[s],))
+                return Constant("ones", (self.lengths[s],))
             case (s, t), [edge] if edge.indices == (s, t):
                 return edge.value
             case (s, t), [edge] if edge.indices == (t, s):
@@ -196,7 +196,7 @@ class _Network:
 
     def vector(self, edges: Sequence[Edge], index: Index) -> Expression:
         """Return the vector at an index: that of the only edge, or ones."""
-        return edges[0].value if edges else Constant("ones", (self.ones[index],))
+        return edges[0].value if edges else Constant("ones", (self.lengths[index],))
 
     def scaled_matrix(self, one: Edge, other: Edge) -> Expression:
         """Return a matrix whose rows or columns a vector multiplies."""
@@ -207,9 +207,9 @@ class _Network:
         return nodes.Product.of(*((D, M) if rows else (M, D)))
 
 
-def _edge(factor: "Tensor | Delta | object", ones: "dict[Index, Dimension]") -> Edge:
+def _edge(factor: "Tensor | Delta | object", lengths: "dict[Index, Dimension]") -> Edge:
     if isinstance(factor, Delta):
-        return Edge(Constant("I"), factor.indices)
+        return Edge(Constant("I", (lengths[factor.indices[0]],)), factor.indices)
     assert isinstance(factor, Tensor)
     value = factor.tensor
     if value.kind is Kind.ROW:

@@ -60,6 +60,8 @@ class Slopes:
         self.variable = variable
         self.shapes = shapes
         self.fresh = Fresh()
+        # Of indices that no tensor may show: those of identities.
+        self.lengths: dict[Index, Dimension] = {}
         self.rules = Differentials({variable: variable}, shapes)
         self.known: list[str] = []
 
@@ -92,7 +94,8 @@ class Slopes:
         match node:
             case Number(value):
                 return Product(coefficient=exact(value))
-            case Constant("I"):
+            case Constant("I", (n,)):
+                self.lengths |= dict.fromkeys(at, n)
                 return Product(factors=(Delta((at[0], at[1])),))
             case Call("diag", (vector,)) if vector.kind is not Kind.MATRIX and len(at) == 2:
                 column = Transpose(vector) if vector.kind is Kind.ROW else vector

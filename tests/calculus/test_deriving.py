@@ -308,6 +308,23 @@ def test_second_derivatives() -> None:
         derive("A*x", "x", order=2)
 
 
+@pytest.mark.parametrize("convention", ["symmetric", "free"])
+@pytest.mark.parametrize("structure", ["symmetric", "positive_definite", "diagonal", "orthogonal"])
+def test_a_second_differential_is_that_of_the_function(structure: str, convention: Any) -> None:
+    rng = np.random.default_rng(13)
+    f = parse("tr(A*X*B*X*X)", **{structure: "X"})
+    A, B, X, d, e = rng.normal(size=(5, 3, 3))
+    if structure != "orthogonal":
+        X, d, e = (M + M.T if structure != "diagonal" else np.diag(np.diag(M)) for M in (X, d, e))
+
+    def value(s: float, t: float) -> Array:
+        return f.evaluate(A=A, B=B, X=X + s * d + t * e)
+
+    mixed = (value(1, 1) - value(1, -1) - value(-1, 1) + value(-1, -1)) / 4
+    result = derive(f, "X", order=2, convention=convention).result
+    assert result.evaluate(A=A, B=B, X=X, dX=d, eX=e) == pytest.approx(mixed, rel=1e-10)
+
+
 @pytest.mark.parametrize("text", ["x'*A*x", "norm(A*x - b)^4", "sum(softplus(A*x))"])
 def test_a_hessian_product_is_the_hessian_times_a_direction(text: str) -> None:
     gradient = derive(text, "x").result

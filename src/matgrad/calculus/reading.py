@@ -69,7 +69,7 @@ class _Reading:
         steps = list(self.rule_steps())
         kind, model = self.kind_and_model()
         if kind == "gradient":
-            result = self.gradient(steps)
+            result = self.projected(self.gradient(steps))
         elif x.is_scalar:
             result = self.differential(value, {x: Number(1)})
         elif kind == "jacobian":
@@ -116,7 +116,7 @@ class _Reading:
             )
         steps = list(self.rule_steps())
         gradient = self.gradient(steps)
-        steps.append(Step("read off", self.settled(gradient, x)))
+        steps.append(Step("read off", self.settled(self.projected(gradient), x)))
         if x.kind is Kind.MATRIX:
             change = self.differential(gradient, {x: self.problem.increment(x, "e")})
             pairing = Call.of("tr", Product.of(Transpose(change), self.dX))
@@ -151,7 +151,7 @@ class _Reading:
         return result
 
     def gradient(self, steps: list[Step]) -> Expression:
-        """Return the gradient of a scalar: the sum of the G in tr(G' dX)."""
+        """Return the gradient of a scalar by independent entries: the sum of the G in tr(G' dX)."""
         problem, dX, shapes = self.problem, self.dX, self.problem.shapes
         zeros = shapes.zeros(problem.variable)
         if not self.rules.varies(problem.sized):
@@ -163,7 +163,11 @@ class _Reading:
         result = simplify(Sum.of(*found), zeros, shapes)
         if len(found) > 1:
             steps.append(Step("collect", self.settled(_canonical(result, dX, shapes))))
-        return projected(result, problem.variable, self.convention, shapes)
+        return result
+
+    def projected(self, gradient: Expression) -> Expression:
+        """Return the gradient by a variable with its structure, by the convention asked for."""
+        return projected(gradient, self.problem.variable, self.convention, self.problem.shapes)
 
     def jacobian(self, value: Expression, steps: list[Step]) -> Expression:
         """Return J of a column by a column."""

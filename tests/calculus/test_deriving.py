@@ -1,6 +1,6 @@
 """Derivatives against the catalog, against differences, and what is said of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -505,6 +505,55 @@ def test_a_differential_is_evaluated_in_every_layout(text: str) -> None:
         everything = (derivation.vec, *f.variables.values())
         found = np.broadcast_to(evaluate(everything, values)[0], stacked.shape)
         np.testing.assert_allclose(found, stacked, atol=1e-12 * np.abs(stacked).max())
+
+
+@pytest.mark.parametrize(
+    ("structure", "kept"),
+    [
+        ("symmetric", lambda X, E: (E + E.T) / 2),
+        ("positive_definite", lambda X, E: (E + E.T) / 2),
+        ("diagonal", lambda X, E: np.diag(np.diag(E))),
+        ("orthogonal", lambda X, E: X @ (X.T @ E - E.T @ X) / 2),
+    ],
+)
+def test_a_differential_is_evaluated_along_what_keeps_a_structure(
+    structure: str, kept: Callable[[Array, Array], Array]
+) -> None:
+    A, E = np.random.default_rng(14).normal(size=(2, 3, 3))
+    f, X = parse("A*X*A*X", **{structure: "X"}), np.eye(3)[[1, 2, 0]]
+    X = X if structure == "orthogonal" else np.diag([1.0, 2.0, 3.0])
+    found = np.tensordot(derive(f, "X").evaluate(A=A, X=X), E)
+    P = kept(X, E)
+    slope = (f.evaluate(A=A, X=X + P) - f.evaluate(A=A, X=X - P)) / 2
+    np.testing.assert_allclose(found, slope, rtol=1e-12, atol=1e-12)
+
+
+def test_a_gradient_follows_from_a_differential_of_a_structured_variable() -> None:
+    A, S = np.random.default_rng(14).normal(size=(2, 3, 3))
+    S = S + S.T
+    derivative = derive("S*A*S", "S", symmetric="S").evaluate(S=S, A=A)
+    gradient = derive("tr(S*A*S)", "S", symmetric="S").result.evaluate(S=S, A=A)
+    np.testing.assert_allclose(np.trace(derivative), gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (4, 0, 3)])
+def test_a_differential_without_entries_is_evaluated(shape: tuple[int, ...]) -> None:
+    found = derive("A*X", "X").evaluate(A=np.ones((2, 0)), X=np.ones(shape))
+    assert found.shape == (*shape[:-2], 2, shape[-1], 0, shape[-1])
+
+
+def test_a_differential_keeps_the_dtype() -> None:
+    X = np.ones((2, 2), np.float32)
+    assert derive("alpha*A*X", "X").evaluate(A=X, X=X, alpha=2.0).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), [("A", "^A.X needs an array for X"), ("ABX", "^A.X has no variable B")]
+)
+def test_arrays_of_a_differential_are_those_of_the_function(names: str, words: str) -> None:
+    arrays: dict[str, Any] = dict.fromkeys(names, np.eye(2))
+    with pytest.raises(TypeError, match=words):
+        derive("A*X", "X").evaluate(**arrays)
 
 
 def test_only_a_differential_is_evaluated_by_its_derivation() -> None:

@@ -126,12 +126,21 @@ class Derivation:
             See `matgrad.layout.convert`; in tensor layout the axes of the function come before
             those of the variable.
         **arrays : array_like
-            An array for each variable of the function, batch axes leading.
+            An array for each variable of the function, batch axes leading, as for
+            `Expression.evaluate`.
 
         Raises
         ------
+        TypeError
+            If an array is missing, has no variable, or has a dtype that is not supported.
         ValueError
-            If the derivation is no differential by one variable, or there is no such layout.
+            If the derivation is no differential by one variable, there is no such layout, or a
+            shape does not fit.
+
+        Notes
+        -----
+        By a variable with a structure it is the derivative along the directions that keep the
+        structure, as for gradients: by a symmetric one, entry (s, t) and entry (t, s) share theirs.
 
         Examples
         --------

@@ -1,16 +1,20 @@
 """Differentials as numbers: the derivative by every entry, from the differential along each."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matgrad.expression.binding import CORE_AXES
+from matgrad.expression.binding import CORE_AXES, Given, bind
 from matgrad.expression.evaluation import evaluate
+from matgrad.expression.inference import infer
+from matgrad.expression.nodes import Variable
 
 if TYPE_CHECKING:
     from matgrad.calculus.derivation import Derivation
+    from matgrad.expression.expression import Expression
 
 Array = NDArray[Any]
 
@@ -25,25 +29,45 @@ def tensor(derivation: "Derivation", arrays: Mapping[str, ArrayLike]) -> tuple[A
             f"evaluate is for a differential by one variable; this is {derivation}, whose result "
             "evaluates itself"
         )
-    (variable,) = derivation.variables
-    x = np.asarray(arrays[variable.name])
-    in_ndim, out_ndim = CORE_AXES[variable.declared], CORE_AXES[derivation.value.kind]
-    core = x.shape[x.ndim - in_ndim :]
+    value, (variable,) = derivation.value, derivation.variables
     given = {name: np.asarray(array) for name, array in arrays.items()}
-    expressions = (derivation.result, *derivation.value.variables.values())
-    models = (derivation.value, *[None] * len(derivation.value.variables))
-    batch = _batch(derivation, given)
-    directions = np.eye(int(np.prod(core))).reshape(-1, *[1] * len(batch), *core)
+    dtype = _dtype(value, arrays, given)
+    in_ndim, out_ndim = CORE_AXES[variable.declared], CORE_AXES[value.kind]
+    X, batch = given[variable.name], _batch(value, given)
+    core = X.shape[X.ndim - in_ndim :]
+    count = prod(core)
+    directions = np.eye(count, dtype=dtype).reshape(count, *[1] * len(batch), *core)
+    directions = _projected(directions, variable, X)
     increments = {name: directions for name in derivation.result.variables if name not in arrays}
-    slopes = evaluate(expressions, given | increments, models)[0]
+    expressions = (derivation.result, *value.variables.values())
+    models = (value, *[None] * len(value.variables))
+    slopes = evaluate(expressions, {**arrays, **increments}, models)[0]
     shape = slopes.shape[slopes.ndim - out_ndim :]
-    slopes = np.broadcast_to(slopes, (len(directions), *batch, *shape))
+    slopes = np.broadcast_to(slopes, (count, *batch, *shape))
     found = np.moveaxis(slopes, 0, -1)
     return found.reshape(*found.shape[:-1], *core), out_ndim, in_ndim
 
 
-def _batch(derivation: "Derivation", arrays: Mapping[str, Array]) -> tuple[int, ...]:
+def _dtype(
+    value: "Expression", arrays: Mapping[str, ArrayLike], given: Mapping[str, Array]
+) -> np.dtype[Any]:
+    """Return the dtype of the computation; what does not fit is told of the function."""
+    looks = [Given(name, A.shape, A.dtype, type(arrays[name])) for name, A in given.items()]
+    return bind((value,), infer((value,)), looks).dtype
+
+
+def _batch(value: "Expression", arrays: Mapping[str, Array]) -> tuple[int, ...]:
     """Return the batch axes of all arrays together."""
-    variables = derivation.value.variables.values()
-    shapes = [(arrays[v.name].shape, CORE_AXES[v.declared]) for v in variables]
+    shapes = [(arrays[v.name].shape, CORE_AXES[v.declared]) for v in value.variables.values()]
     return np.broadcast_shapes(*(shape[: len(shape) - core] for shape, core in shapes))
+
+
+def _projected(E: Array, variable: Variable, X: Array) -> Array:
+    """Return directions projected as gradients are, see `matgrad.calculus.structures`."""
+    if "diagonal" in variable.structure:
+        E = E * np.eye(E.shape[-1], dtype=E.dtype)
+    elif variable.is_symmetric:
+        E = (E + E.mT) / 2
+    elif "orthogonal" in variable.structure:
+        E = (E - X @ E.mT @ X) / 2
+    return E

@@ -423,6 +423,14 @@ def test_a_total_differential_has_no_options(keywords: dict[str, Any]) -> None:
         derive("tr(A*X)", ["A", "X"], **keywords)
 
 
+@pytest.mark.parametrize("method", ["differential", "einstein"])
+def test_coefficients_beyond_the_range_of_floats_are_evaluated(method: Any) -> None:
+    derivation = derive("1e308*alpha^20", "alpha", method=method)
+    with np.errstate(over="ignore"):
+        assert derivation.result.evaluate(alpha=10.0) == np.inf
+    assert parse(str(derivation.result)) == derivation.result
+
+
 def test_the_steps_are_told_with_their_rules() -> None:
     explained = derive("tr(X*A*X'*Q)", "X").explain().splitlines()
     assert explained[0] == "d(tr(X*A*X'*Q))"

@@ -43,6 +43,24 @@ def test_an_expression_gets_its_textbook_form(text: str, simple: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "simple"),
+    [
+        ("1e30*x", "1e+30*x"),
+        ("2^53*x + 2^53*x", "1.8014398509481984e+16*x"),
+        ("1e200*1e200*x", "1e+150*1e+250*x"),
+        ("x/1e200/1e200", "x/(1e+150*1e+250)"),
+        ("0.1*1e200*1e200*x", "1e+150*1.0000000000000001e+249*x"),
+        ("x/1e-200/1e-200", "1e+150*1e+250*x"),
+        ("(1e200)^2*x", "1e+200^2*x"),
+        ("1e200*x - 1e200*x", "1e200*x - 1e200*x"),
+    ],
+)
+def test_large_coefficients_are_written_as_floats(text: str, simple: str) -> None:
+    assert str(simplify(parse(text))) == str(parse(simple))
+    assert simplify(parse(simple)) == parse(simple)
+
+
+@pytest.mark.parametrize(
     ("text", "simple", "structure"),
     [
         ("S'*x + S*x", "2*S*x", "symmetric"),

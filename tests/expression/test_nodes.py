@@ -79,7 +79,7 @@ def test_only_finite_real_numbers_are_lifted() -> None:
     for wrong in ("2", True, 1j, None, np.ones(2)):
         with pytest.raises(TypeError, match="an expression or a real number"):
             lift(wrong)  # type: ignore[arg-type]
-    for infinite in (np.inf, np.nan):
+    for infinite in (np.inf, np.nan, 10**400):
         with pytest.raises(ValueError, match="finite"):
             lift(infinite)
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import reduce
 from math import gcd, lcm
 from operator import attrgetter
+from sys import float_info
 
 from matgrad.calculus.terms import ONE, Chain, Coefficient, Exponent, Scalars, Term
 from matgrad.expression.expression import Expression
@@ -18,6 +19,9 @@ from matgrad.expression.nodes import (
     Sum,
     lift,
 )
+
+# Whole numbers up to this one are written as such, longer ones as floats.
+LONGEST = 2**53
 
 
 def expression_of(terms: Sequence[Term], *, scalar: bool) -> Expression:
@@ -165,14 +169,20 @@ def _number_over(coefficient: Coefficient) -> tuple[list[Expression], list[Expre
     """Return the absolute value of a coefficient as factors above and below the line."""
     if not isinstance(coefficient, Fraction):
         return [Number(abs(coefficient))], []
-    above, below = abs(coefficient.numerator), coefficient.denominator
-    return [Number(above)] if above != 1 else [], [Number(below)] if below != 1 else []
+    return _whole(abs(coefficient.numerator)), _whole(coefficient.denominator)
+
+
+def _whole(value: int) -> list[Expression]:
+    """Return factors of a whole number, as floats where it is long, none for 1."""
+    if value > float_info.max:
+        return [Number(1e150), *_whole(value // int(1e150))]
+    return [Number(value if value <= LONGEST else float(value))] if value != 1 else []
 
 
 def _power(base: Expression, exponent: Exponent) -> Expression:
     if exponent == 1:
         return base
-    whole = isinstance(exponent, Fraction) and exponent.denominator == 1
+    whole = isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent <= LONGEST
     return Power.of(base, lift(int(exponent) if whole else float(exponent)))
 
 

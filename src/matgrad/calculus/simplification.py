@@ -455,7 +455,8 @@ def _is_tame(term: Term, exponent: float) -> bool:
     """Return whether a power of the coefficient is a number of moderate size."""
     if not term.coefficient:
         return True
-    return abs(exponent * log2(abs(float(term.coefficient)))) <= MOST_BITS
+    size = abs(Fraction(term.coefficient))
+    return abs(exponent * (log2(size.numerator) - log2(size.denominator))) <= MOST_BITS
 
 
 def _orders(factors: Sequence[Expression]) -> list[Expression]:

@@ -5,7 +5,8 @@ factors of a matrix product, none of which is a product, a sum of one term or a 
 what is a number after all (a row times a column) is a scalar factor.
 """
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -39,11 +40,11 @@ class Term:
 
     def times(self, factor: Coefficient) -> "Term":
         """Return a multiple."""
-        return Term(self.coefficient * factor, self.scalars, self.chain)
+        return Term(computed(operator.mul, self.coefficient, factor), self.scalars, self.chain)
 
     def plus(self, coefficient: Coefficient) -> "Term":
         """Return the sum with a term that differs in its coefficient only."""
-        return Term(self.coefficient + coefficient, self.scalars, self.chain)
+        return Term(computed(operator.add, self.coefficient, coefficient), self.scalars, self.chain)
 
     def with_scalars(self, others: Scalars) -> "Term":
         """Return the term with more scalar factors; equal ones are joined."""
@@ -56,7 +57,7 @@ class Term:
     def power(self, exponent: int) -> "Term":
         """Return an integer power of a term without a chain."""
         scalars = tuple((base, each * exponent) for base, each in self.scalars)
-        return Term(self.coefficient**exponent, scalars if exponent else ())
+        return Term(computed(operator.pow, self.coefficient, exponent), scalars if exponent else ())
 
 
 def collected(terms: Iterable[Term]) -> tuple[Term, ...]:
@@ -72,6 +73,26 @@ def exact(value: float) -> Coefficient:
     """Return a number as a fraction if it is a short one, so that halves and thirds stay exact."""
     fraction = Fraction(value)
     return fraction if isinstance(value, int) or fraction.denominator <= SHORT else value
+
+
+def computed(
+    operation: Callable[[Coefficient, Coefficient], Coefficient], a: Coefficient, b: Coefficient
+) -> Coefficient:
+    """Return what arithmetic gives: a fraction for fractions, or where no float is as large.
+
+    Examples
+    --------
+    >>> from operator import mul
+    >>> computed(mul, Fraction(1, 3), Fraction(3)), computed(mul, Fraction(1, 2), 0.1)
+    (Fraction(1, 1), 0.05)
+    """
+    if not (isinstance(a, float) or isinstance(b, float)):
+        return operation(a, b)
+    exactly = operation(Fraction(a), Fraction(b))
+    try:
+        return float(exactly)
+    except OverflowError:
+        return exactly
 
 
 def segments(factors: Sequence[Expression]) -> tuple[list[Chain], Chain]:

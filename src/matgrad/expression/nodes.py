@@ -31,8 +31,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from math import isfinite
 from numbers import Integral, Real
+from sys import float_info
 
 from matgrad.expression.dimension import ONE, Dimension, Kind, Shape
 from matgrad.expression.expression import Expression, Operand
@@ -388,7 +388,7 @@ def lift(operand: Operand) -> Expression:
     if isinstance(operand, bool) or not isinstance(operand, Real):
         raise TypeError(f"an operand is an expression or a real number; got {operand!r}")
     value = int(operand) if isinstance(operand, Integral) else float(operand)
-    if not isfinite(value):
+    if not abs(value) <= float_info.max:
         raise ValueError(f"a number in an expression is finite; got {operand!r}")
     return Negation(Number(-value)) if value < 0 else Number(value)
 

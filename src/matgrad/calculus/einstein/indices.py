@@ -6,9 +6,10 @@ An index that occurs twice in a product is summed, one that occurs once and is w
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from operator import mul
 from typing import TypeAlias
 
-from matgrad.calculus.terms import ONE, Coefficient
+from matgrad.calculus.terms import ONE, Coefficient, computed
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import Call, Constant, Variable
 
@@ -94,7 +95,7 @@ class Product:
     def times(self, other: "Product") -> "Product":
         """Return the product."""
         return Product(
-            self.coefficient * other.coefficient,
+            computed(mul, self.coefficient, other.coefficient),
             self.scalars + other.scalars,
             self.below + other.below,
             self.factors + other.factors,

@@ -8,7 +8,7 @@ from math import gcd, lcm
 from operator import attrgetter
 from sys import float_info
 
-from matgrad.calculus.terms import ONE, Chain, Coefficient, Exponent, Scalars, Term
+from matgrad.calculus.terms import ONE, Chain, Coefficient, Exponent, Term
 from matgrad.expression.expression import Expression
 from matgrad.expression.nodes import (
     Negation,
@@ -184,8 +184,3 @@ def _power(base: Expression, exponent: Exponent) -> Expression:
         return base
     whole = isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent <= LONGEST
     return Power.of(base, lift(int(exponent) if whole else float(exponent)))
-
-
-def scalars_of(factors: Iterable[tuple[Expression, Exponent]]) -> Scalars:
-    """Return scalar factors with equal ones joined."""
-    return Term().with_scalars(tuple(factors)).scalars

@@ -127,6 +127,22 @@ def test_x_shows_the_size_where_no_constant_does(shape: tuple[int, ...]) -> None
         np.testing.assert_allclose(each, np.linalg.inv(definite(3)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("wrt", [("w", "X"), ("X", "w")])
+def test_sizes_that_x_does_not_show_are_shown_by_pack(wrt: tuple[str, str]) -> None:
+    oracle = Oracle("w'*w + tr(X*X)", wrt)
+    with pytest.raises(ValueError, match=r"cannot tell the sizes of .* pack them once"):
+        oracle.value(np.ones(6))
+    x = oracle.pack(w=np.ones(2), X=np.eye(2))
+    assert oracle.value(x) == 4
+
+
+def test_x_shows_the_size_of_what_comes_after_a_scalar() -> None:
+    x = np.arange(1.0, 4.0)
+    np.testing.assert_array_equal(
+        Oracle("alpha*w'*w", ("alpha", "w")).gradient(x), [x[1:] @ x[1:], *(2 * x[0] * x[1:])]
+    )
+
+
 @pytest.mark.parametrize("shape", [(9,), (3, 3), (2, 9), (2, 3, 3), (4, 1, 9)])
 def test_axes_are_those_of_the_results(shape: tuple[int, ...]) -> None:
     oracle = Oracle("tr(X*A)", "X", A=np.ones((2, 3, 3)))

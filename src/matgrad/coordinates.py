@@ -128,6 +128,8 @@ def coordinates_of(
     if lengths is None:
         return None
     for guess in _guesses(charts, inference, unknown, lengths):
+        if not unknown <= guess.keys():
+            continue
         found = _sized(charts, inference, {**guess, **sizes})
         if found.batch(lengths) is not None:
             return found

@@ -71,7 +71,10 @@ def test_a_known_derivative_is_named() -> None:
     assert [str(condition) for condition in derivation.conditions] == ["X is invertible"]
 
 
-@pytest.mark.parametrize(("text", "wrt"), [("vec(X)'*b", "X"), ("tr(kron(A, X))", "X")])
+@pytest.mark.parametrize(
+    ("text", "wrt"),
+    [("vec(X)'*b", "X"), ("tr(kron(A, X))", "X"), ("det(expm(X))", "X"), ("det(sinm(X))", "X")],
+)
 def test_what_the_method_does_not_reach_is_refused_by_name(text: str, wrt: str) -> None:
     with pytest.raises(NotDifferentiableError, match="method='differential'"):
         derive(text, wrt, method="einstein")

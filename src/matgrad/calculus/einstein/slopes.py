@@ -172,7 +172,7 @@ class Slopes:
                 return self.power(node, at)
             case ElementwiseQuotient(numerator, divisor):
                 return list(self.elementwise_quotient(numerator, divisor, at))
-            case Call("tr" | "det", (Power() | Call("expm" | "sinm" | "cosm"),)):
+            case Call("tr", (Power() | Call("expm" | "sinm" | "cosm"),)) | Call("det", (Power(),)):
                 assert isinstance(node, Call)
                 return self.of_function(node)
             case nodes.Product() | ElementwiseProduct() | Call("tr" | "sum" | "diag"):

@@ -361,10 +361,30 @@ def test_structures_project_the_gradient() -> None:
         ("1/alpha", "alpha", "alpha is nonzero"),
         ("sum(A ./ X)", "A", "X is without a zero entry"),
         ("tr(C ./ I)^4", "C", "I is without a zero entry"),
+        ("tr(X^-2)", "X", "X is invertible"),
+        ("tr(X^alpha)", "X", "X is invertible"),
+        ("tr(alpha^-1)", "alpha", "alpha is nonzero"),
+        ("logdet(ones(n)*w')", "w", "ones(n)*w' is invertible"),
     ],
 )
 def test_what_must_hold_is_part_of_the_result(text: str, wrt: str, condition: str) -> None:
     assert condition in map(str, derive(text, wrt).conditions)
+    assert condition in map(str, derive(text, wrt, method="einstein").conditions)
+
+
+@pytest.mark.parametrize("method", ["differential", "einstein"])
+@pytest.mark.parametrize(
+    ("text", "wrt"),
+    [("sum(2.^x)", "x"), ("2^alpha", "alpha"), ("sum(X ./ 2)", "X"), ("tr(X^3)", "X")],
+)
+def test_what_always_holds_is_no_condition(text: str, wrt: str, method: Any) -> None:
+    assert derive(text, wrt, method=method).conditions == ()
+
+
+def test_each_condition_is_stated_once() -> None:
+    hessian = derive("sum(relu(A*x).^2)", "x", order=2)
+    assert [*map(str, hessian.conditions)] == ["A*x is without a zero entry"]
+    assert [*map(str, derive("logdet(X'*ones)", "X").conditions)] == ["X'*ones is invertible"]
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,8 @@ class Differentials:
         if not any(self.varies(child) for child in node.children):
             return False
         match node:
-            case Call("sign", (argument,)):
-                self.require_nonzero(argument)
+            case Call("sign", (Call("relu", (F,)),)) | Call("sign", (F,)):
+                self.require_nonzero(F)
                 return False
             case Power(_, exponent) | ElementwisePower(_, exponent):
                 return number_of(exponent) != 0
@@ -139,9 +139,9 @@ class Differentials:
         return all(rows == columns for rows, columns in map(self.shapes, nodes))
 
     def require(self, subject: Expression, property: str) -> None:
-        """Note a condition."""
+        """Note a condition; a positive number meets all that scalars have to meet."""
         condition = Condition(subject, property)
-        if condition not in self.conditions:
+        if condition not in self.conditions and not (number_of(subject) or 0) > 0:
             self.conditions.append(condition)
 
     def require_nonzero(self, subject: Expression) -> None:
@@ -305,7 +305,10 @@ def _call(d: Differentials, node: Expression) -> tuple[str, Expression]:
 def _trace(d: Differentials, F: Expression) -> tuple[str, Expression]:
     # d tr(F) = tr(dF); d tr(f(F)) = tr(f'(F) dF)                 Cookbook 36, 121, 128, sec. 2.5
     match F:
-        case Power(base, exponent) if not d.varies(exponent):
+        case Power(base, exponent) if not (base.is_scalar or d.varies(exponent)):
+            k = number_of(exponent)
+            if k is None or k < 0:
+                d.require(base, "invertible")
             less = _one_less(d, exponent)
             power = base if less == 1 else Power.of(base, less)
             inner = Product.of(power, Differential(base))

@@ -17,7 +17,7 @@ from matgrad.calculus.differentials import Differentials
 from matgrad.calculus.jacobians import Jacobians
 from matgrad.calculus.problem import Problem
 from matgrad.calculus.simplification import simplify
-from matgrad.calculus.sizes import Shapes
+from matgrad.calculus.sizes import Shapes, bare
 from matgrad.calculus.structures import Convention, projected
 from matgrad.expression.dimension import Kind
 from matgrad.expression.expression import Expression
@@ -187,7 +187,7 @@ class _Reading:
         """Return the derivation in the layout in which its kind is found."""
         shapes = self.problem.shapes
         conditions = [
-            Condition(self.settled(simplify(each.subject, None, shapes)), each.property)
+            Condition(bare(simplify(each.subject, None, shapes)), each.property)
             for each in self.rules.conditions
         ]
         return Derivation(

@@ -67,13 +67,10 @@ class Shapes:
     # ---- dimensions that places tell --------------------------------------------------------
 
     def _bare(self, result: Expression, model: Expression | None) -> Expression:
-        named = [each for each in _constants(result) if _may_be_bare(each)]
-        if not named:
-            return result
-        bare = _replaced(result, {each: Constant(each.name) for each in named})
-        if self._sized(bare, model) == result:
-            return bare
-        for each in named:
+        barest = bare(result)
+        if barest == result or self._sized(barest, model) == result:
+            return barest
+        for each in filter(_may_be_bare, _constants(result)):
             candidate = _replaced(result, {each: Constant(each.name)})
             if self._sized(candidate, model) == self._sized(result, model):
                 result = candidate
@@ -147,6 +144,12 @@ def shapes_of(
     models = [Constant("ones", (known or {})[each]) for each in variables]
     inference = infer((expression, *variables), (None, *models))
     return inference.expressions[0], Shapes(inference.shapes)
+
+
+def bare(expression: Expression) -> Expression:
+    """Return an expression without the dimensions of constants, as one reads it at its place."""
+    named = filter(_may_be_bare, _constants(expression))
+    return _replaced(expression, {each: Constant(each.name) for each in named})
 
 
 def _constants(expression: Expression) -> Iterable[Constant]:

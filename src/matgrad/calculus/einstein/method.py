@@ -23,7 +23,7 @@ from matgrad.calculus.einstein.slopes import Slopes
 from matgrad.calculus.problem import Problem
 from matgrad.calculus.reading import by_differentials
 from matgrad.calculus.simplification import simplify
-from matgrad.calculus.sizes import Shapes
+from matgrad.calculus.sizes import Shapes, bare
 from matgrad.calculus.structures import Convention, projected
 from matgrad.expression.dimension import Dimension, Kind
 from matgrad.expression.expression import Expression
@@ -102,7 +102,7 @@ class _Method:
         steps = (*self.steps(slopes, contracted), Step("read back as matrices", result))
         shapes = self.problem.shapes
         conditions = [
-            Condition(self.settled(simplify(each.subject, None, shapes)), each.property)
+            Condition(bare(simplify(each.subject, None, shapes)), each.property)
             for each in self.slopes.rules.conditions
         ]
         kind: Outcome = "gradient" if self.value.is_scalar else "jacobian"

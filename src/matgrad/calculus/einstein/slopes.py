@@ -237,13 +237,13 @@ class Slopes:
     ) -> Iterator[Product]:
         """d(F ./ G) = dF ./ G - F .* dG ./ G.^2."""
         top = () if numerator.is_scalar else at
+        self.rules.require_nonzero(divisor)
         if divisor.is_scalar:
             yield from self.quotient(numerator, divisor, at)
             return
         inverse = self.entry(ElementwiseQuotient(Number(1), divisor), at)
         yield from (each.times(inverse) for each in self.of(numerator, top))
         if self.rules.varies(divisor):
-            self.rules.require_nonzero(divisor)
             above = self.product_of(self.parts(numerator, top))
             for each in self.of(divisor, at):
                 yield number(-1).times(above).times(inverse).times(inverse).times(each)

@@ -30,6 +30,7 @@ A, B, x, alpha = (parse(name) for name in ("A", "B", "x", "alpha"))
         (0.5 + alpha, "0.5 + alpha"),
         (-A * B, "(-A)*B"),
         (A**-1 + A**3, "inv(A) + A^3"),
+        (2**alpha, "2^alpha"),
         (np.float64(2.0) * A, "2.0*A"),
     ],
 )
@@ -39,7 +40,8 @@ def test_python_operators_build_what_the_grammar_reads(built: Expression, text: 
 
 
 def test_an_array_is_no_operand() -> None:
-    for combine in (operator.add, operator.sub, operator.mul, operator.matmul, operator.truediv):
+    arithmetic = (operator.add, operator.sub, operator.mul, operator.matmul, operator.truediv)
+    for combine in (*arithmetic, operator.pow):
         for operands in ((A, np.ones((2, 2))), (np.ones((2, 2)), A)):
             with pytest.raises(TypeError, match="an expression or a real number"):
                 combine(*operands)

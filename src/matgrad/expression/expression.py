@@ -295,6 +295,9 @@ class Expression:
     def __pow__(self, exponent: Operand) -> "Expression":
         return _power(self, exponent)
 
+    def __rpow__(self, base: Operand) -> "Expression":
+        return _power(base, self)
+
     @property
     def T(self) -> "Expression":
         """The transpose."""

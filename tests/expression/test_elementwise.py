@@ -77,6 +77,14 @@ def test_relu_of_zero_is_zero() -> None:
     assert relu(np.array([0.0, 0.0j])).tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize("function", [sigmoid, softplus, softplus_and_sigmoid])
+def test_no_flag_is_raised_on_the_way(function: Any, dtype: Any) -> None:
+    x = np.array([-1e4, -745.0, -103.0, -88.0, 0.0, 88.0, 103.0, 745.0, 1e4], dtype)
+    with np.errstate(all="raise"):
+        function(x)
+
+
 KERNELS: dict[str, Callable[[mpmath.mpf], mpmath.mpf]] = {
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),

@@ -111,7 +111,7 @@ def test_results_have_the_common_dtype(arrays: dict[str, Any], dtype: Any) -> No
     assert parse("2*A*x/3 + 0.5*x").evaluate(A=A, x=x).dtype == dtype
 
 
-@pytest.mark.parametrize("number", [2, 2.0, True])
+@pytest.mark.parametrize("number", [2, 2.0, True, 10**20])
 def test_numbers_of_python_leave_float32_alone(number: float) -> None:
     x = ones(3, np.float32)
     assert parse("alpha*x + 1/3*x").evaluate(alpha=number, x=x).dtype == np.float32

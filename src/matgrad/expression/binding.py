@@ -100,7 +100,7 @@ class _Check:
 
     def dtype(self, arrays: Iterable[Given]) -> np.dtype[Any]:
         """Return the common dtype: integers count as float64, Python's numbers as nothing."""
-        types = [WEAK.get(array.type, self.floating(array)) for array in arrays]
+        types = [WEAK.get(array.type) or self.floating(array) for array in arrays]
         common = np.result_type(*types) if types else np.float64
         return np.dtype(common)
 

@@ -113,6 +113,7 @@ def test_every_function_can_be_called(name: str) -> None:
         ("kron(A)", "kron takes 2 arguments; got 1", 0),
         ("ones(0)", "expected a dimension, such as n or 3, but found '0'", 5),
         ("ones(2.5)", "expected a dimension, such as n or 3, but found '2.5'", 5),
+        ("ones(" + 5000 * "9" + ")", "expected a dimension, such as n or 3, but found '99", 5),
         ("I(2, 3)", "I takes at most 1 dimensions; got 2", 0),
         ("A^0.5", "the power of a matrix needs an integer exponent; got 0.5", 0),
         ("1e999", "a number in an expression is finite; got inf", 0),

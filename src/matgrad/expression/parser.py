@@ -39,6 +39,9 @@ from matgrad.expression.nodes import (
 Names: TypeAlias = str | Iterable[str]
 Item = TypeVar("Item")
 
+# No array has so many rows that they take more digits; Python reads no more than 4300.
+LONGEST_SIZE = 18
+
 PREFIX_MINUS = 20
 TRANSPOSE = 40
 
@@ -219,7 +222,7 @@ class _Parser:
         token = self.advance()
         if token.category == "name":
             return Dimension.symbol(token.text)
-        if token.text.isdigit() and int(token.text) > 0:
+        if token.text.isdigit() and len(token.text) <= LONGEST_SIZE and int(token.text) > 0:
             return Dimension(int(token.text))
         raise self.unexpected("a dimension, such as n or 3", token)
 

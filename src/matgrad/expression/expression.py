@@ -208,8 +208,9 @@ class Expression:
     def gradient(self, wrt: str) -> "Expression":
         """Return the gradient of a scalar by a variable, in the shape of the variable.
 
-        Of a vector by a vector it is the transposed Jacobian; see `matgrad.derive`, which also
-        tells the steps and the conditions.
+        Of a vector by a vector it is the transposed Jacobian, of anything by a scalar the
+        derivative, else the differential, with ``dX`` for the increment of ``X``; see
+        `matgrad.derive`, which also tells the steps and the conditions.
 
         Examples
         --------

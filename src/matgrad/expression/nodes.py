@@ -94,7 +94,7 @@ class Variable(Atom):
 
 @dataclass(eq=False, repr=False)
 class Constant(Atom):
-    """``I``, ``ones`` or ``zeros``; without dimensions it takes those that its place demands.
+    """``I``, ``ones`` or ``zeros``; without dimensions a matrix of those that its place demands.
 
     One dimension makes ``I`` square and the others a column, two make a matrix.
     """

@@ -80,8 +80,8 @@ def parse(
         ``+ - * / ^``, ``'`` for the transpose, elementwise ``.* ./ .^``, numbers, parentheses; the
         functions ``tr det logdet inv adj expm sinm cosm norm norm1 sum diag kron vec conj`` and,
         elementwise, ``exp log sqrt sin cos tan tanh abs sign sigmoid softplus relu``; the constants
-        ``I``, ``ones``, ``zeros``, of the size that their place demands, or of a named one, as in
-        ``ones(n)`` for a column and ``zeros(m, 3)`` for a matrix. ``X^k`` is a matrix power,
+        ``I``, ``ones``, ``zeros``, matrices of the size that their place demands, or of a named
+        one, as in ``ones(n)`` for a column and ``zeros(m, 3)``. ``X^k`` is a matrix power,
         ``X^-1`` is ``inv(X)``, ``expm`` the exponential of a matrix.
         ``logdet(X)`` is log(abs(det X)); ``norm`` is the Euclidean or Frobenius norm, ``norm1`` the
         sum of absolute values; ``vec`` stacks columns; ``diag`` makes a matrix of a vector and a

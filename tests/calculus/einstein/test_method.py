@@ -120,6 +120,23 @@ def test_identities_that_nothing_else_measures_show_their_size(
     assert str(derive(text, wrt).result) == result
 
 
+@pytest.mark.parametrize("text", ["exp(alpha*x')", "x'/alpha", "(alpha*x').^2", "alpha*x'*A"])
+def test_a_row_by_a_scalar_is_a_row(text: str) -> None:
+    found = derive(text, "alpha", method="einstein").result
+    expected = derive(text, "alpha").result
+    values: dict[str, Any] = {
+        "alpha": 0.5,
+        "x": np.array([2.0, 3.0]),
+        "A": np.arange(6.0).reshape(2, 3),
+    }
+    row, other = (
+        each.evaluate(**{name: values[name] for name in each.variables})
+        for each in (found, expected)
+    )
+    assert row.shape == other.shape
+    np.testing.assert_allclose(row, other, rtol=1e-14)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(expressions(("1", "1"), depth=3))
 def test_both_methods_agree(expression: Expression) -> None:

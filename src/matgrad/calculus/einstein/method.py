@@ -28,7 +28,7 @@ from matgrad.calculus.structures import Convention, projected
 from matgrad.expression.dimension import Dimension, Kind
 from matgrad.expression.expression import Expression
 from matgrad.expression.inference import infer
-from matgrad.expression.nodes import Constant
+from matgrad.expression.nodes import Constant, Transpose
 
 
 def by_indices(problem: Problem, order: int, convention: Convention) -> Derivation:
@@ -43,7 +43,7 @@ def by_indices(problem: Problem, order: int, convention: Convention) -> Derivati
         If a function has no rule, or a product of entries is none of matrices.
     """
     method = _Method(problem, problem.sized, convention)
-    first = method.derivation() if len(method.free) <= 2 else method.tensor()
+    first = method.derivation() if method.is_matrix else method.tensor()
     if order == 1:
         return first
     if first.kind != "gradient" or problem.variable.kind is Kind.MATRIX:
@@ -77,13 +77,18 @@ class _Method:
 
     def free_indices(self, slopes: Slopes) -> tuple[Index, ...]:
         """Return the indices of an entry of the function: none of a scalar, one of a vector."""
-        count = {Kind.SCALAR: 0, Kind.COLUMN: 1}.get(self.value.kind, 2)
+        count = {Kind.SCALAR: 0, Kind.MATRIX: 2}.get(self.value.kind, 1)
         return tuple(slopes.fresh() for _ in range(count))
 
     @property
     def free(self) -> tuple[Index, ...]:
         """The indices of the derivative: those of the function, then those of the variable."""
         return (*self.output, *self.entry)
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the derivative is one; of a row by a vector there is only a differential."""
+        return len(self.free) <= 2 and not (self.value.kind is Kind.ROW and self.entry)
 
     @cached_property
     def entry(self) -> tuple[Index, ...]:
@@ -142,6 +147,8 @@ class _Method:
         if not contracted.terms:
             return zeros
         matrix = read_back(contracted, free, self.lengths(contracted))
+        if self.value.kind is Kind.ROW:
+            matrix = Transpose(matrix)
         shapes = self.problem.shapes
         result = simplify(matrix, zeros, shapes)
         if self.value.is_scalar:
@@ -166,7 +173,8 @@ class _Method:
         sizes = shapes(self.problem.variable)
         lengths |= dict(zip(self.entry, sizes, strict=False))
         if self.output:
-            lengths[self.output[0]] = shapes(self.value)[0]
+            rows, columns = shapes(self.value)
+            lengths[self.output[0]] = columns if self.value.kind is Kind.ROW else rows
         return lengths
 
     @staticmethod

@@ -120,6 +120,13 @@ def test_identities_that_nothing_else_measures_show_their_size(
     assert str(derive(text, wrt).result) == result
 
 
+@pytest.mark.parametrize("text", ["sum(alpha*I(3))", "norm(alpha*I(3))^2/2", "tr(alpha*I(3))"])
+def test_a_summed_identity_counts_its_rows(text: str) -> None:
+    derivation = derive(text, "alpha", method="einstein")
+    result = derivation.result.substitute({derivation.variables[0]: parse("1")})
+    assert result.evaluate() == 3
+
+
 @pytest.mark.parametrize("text", ["exp(alpha*x')", "x'/alpha", "(alpha*x').^2", "alpha*x'*A"])
 def test_a_row_by_a_scalar_is_a_row(text: str) -> None:
     found = derive(text, "alpha", method="einstein").result

@@ -179,12 +179,14 @@ def _with_deltas(term: Product) -> Product:
 
 
 def _contracted(term: Product, free: set[Index]) -> Product:
-    """Let each delta rename its summed index: delta_ij A_jk = A_ik."""
+    """Let each delta rename its summed index: delta_ij A_jk = A_ik; delta_ij alone is delta_jj."""
     place = next((k for k, f in enumerate(term.factors) if _renames(f, free)), None)
     while place is not None:
         i, j = term.factors[place].indices
         old, new = (j, i) if i in free else (i, j)
         rest = term.factors[:place] + term.factors[place + 1 :]
+        if new not in free and not any({i, j} & {*factor.indices} for factor in rest):
+            rest = (*rest, Delta((new, new)))
         term = replace(term, factors=rest).renamed(old, new)
         place = next((k for k, f in enumerate(term.factors) if _renames(f, free)), None)
     return term

@@ -64,6 +64,17 @@ def test_unpack_undoes_pack(parametrization: str) -> None:
     np.testing.assert_allclose(oracle.unpack(oracle.pack(S=S))["S"], S, rtol=1e-13)
 
 
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_integers_are_packed_and_unpacked_as_float64(parametrization: str) -> None:
+    oracle = Oracle(LIKELIHOOD, C=np.eye(2), parametrization=parametrization)
+    S, x = np.array([[2, 1], [1, 2]]), np.arange(1, oracle.size + 1)
+    np.testing.assert_array_equal(oracle.pack(S=S), oracle.pack(S=S.astype(float)))
+    unpacked = oracle.unpack(x.astype(float))["S"]
+    np.testing.assert_array_equal(oracle.unpack(x)["S"], unpacked)
+    hundred = oracle.unpack(np.full(oracle.size, 100, np.int8))["S"]
+    assert hundred[1, 0] >= 100 / 2**0.5
+
+
 def test_scaled_vech_keeps_inner_products() -> None:
     oracle = Oracle(LIKELIHOOD, C=np.eye(4), parametrization="scaled-vech")
     A, B = definite(4, seed=1), definite(4, seed=2)
@@ -434,6 +445,8 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
         (lambda: Oracle("tr(A*X)", "X").value(np.eye(2)), TypeError, "needs the constant A"),
         (lambda: Oracle("norm(X)", "X").size, ValueError, "shows the size of x"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(T=np.eye(2)), TypeError, "pack needs S"),
+        (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(S=1j * np.eye(2)), TypeError, "real S"),
+        (lambda: Oracle("tr(X)", "X").unpack(np.ones(4, np.float16)), TypeError, "got float16"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(

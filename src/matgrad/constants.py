@@ -1,13 +1,33 @@
-"""The constants of an oracle: all are there, finite and real, and nobody else can change them."""
+"""What an oracle is given: real arrays; constants that are all there, finite, and never change."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from matgrad.expression.binding import CORE_AXES, WEAK
+from matgrad.expression.binding import CORE_AXES, REAL, WEAK
 from matgrad.objective import Objective
+
+Array: TypeAlias = NDArray[Any]
+
+
+def real(name: str, value: ArrayLike) -> Array:
+    """Return an array in the dtype in which it is computed with: of integers that is float64.
+
+    Raises
+    ------
+    TypeError
+        If it is not real.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind in "biu":
+        return array.astype(np.float64)
+    if array.dtype.name not in REAL:
+        raise TypeError(
+            f"Oracle needs real {name}, {', '.join(REAL)} or integers; got {array.dtype}"
+        )
+    return array
 
 
 def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str, Any]:

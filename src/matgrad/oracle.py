@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matgrad.compilation import Compilation, own_batch
-from matgrad.constants import batch_of, copies
+from matgrad.constants import batch_of, copies, real
 from matgrad.coordinates import Coordinates, coordinates_of
 from matgrad.expression import Expression
 from matgrad.expression.inference import infer
@@ -279,7 +279,7 @@ class Oracle:
         """
         if variables.keys() != set(self.wrt):
             raise TypeError(f"pack needs {', '.join(self.wrt)}; got {', '.join(variables)}")
-        arrays = {name: np.asarray(each) for name, each in variables.items()}
+        arrays = {name: real(name, each) for name, each in variables.items()}
         known = {name: np.asarray(each) for name, each in self._constants.items()}
         coordinates = coordinates_of(self._charts, self._inference, {**known, **arrays})
         return self._settled(coordinates).pack(arrays)
@@ -295,7 +295,7 @@ class Oracle:
         {'S': array([[1., 2.],
                [2., 5.]])}
         """
-        array = np.asarray(x)
+        array = real("x", x)
         return self._measured(array.shape).unpack(array)
 
     def _reach(self, x: ArrayLike, level: Level) -> Point:

@@ -12,7 +12,8 @@ from matgrad.expression.expression import Expression
 from matgrad.expression.inference import Inference
 from matgrad.expression.nodes import Variable
 
-SUPPORTED = ("float32", "float64", "complex64", "complex128")
+REAL = ("float32", "float64")
+SUPPORTED = (*REAL, "complex64", "complex128")
 
 # How many axes a kind has behind those of the batch.
 CORE_AXES = {Kind.SCALAR: 0, Kind.COLUMN: 1, Kind.ROW: 2, Kind.MATRIX: 2}

@@ -366,6 +366,13 @@ def test_hessian_products_are_those_of_the_hessian_in_a_batch_too(name: str) -> 
         np.testing.assert_allclose(oracle.hessp(xs[k], ps[k]), products[k], atol=1e-10)
 
 
+def test_names_that_resemble_those_of_directions_change_nothing() -> None:
+    x = np.arange(1.0, 5)
+    named = Oracle("x'*x_ + sum(x.*x.*dx)", ("x", "x_"), dx=np.arange(2.0))
+    plain = Oracle("a'*b + sum(a.*a.*c)", ("a", "b"), c=np.arange(2.0))
+    np.testing.assert_array_equal(named.hess(x), plain.hess(x))
+
+
 @pytest.mark.parametrize(
     ("batch", "own"),
     [((4,), ()), ((3,), ()), ((1,), ()), ((2, 3), ()), ((2, 1), (3,)), ((3,), (1,)), ((), (3,))],

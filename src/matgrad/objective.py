@@ -69,14 +69,12 @@ class Objective:
     @cached_property
     def directions(self) -> tuple[Variable, ...]:
         """A direction for each variable: dX, of the same kind, symmetric where X is."""
-        return tuple(
-            Variable(
-                self._fresh(f"d{variable.name}"),
-                variable.declared,
-                frozenset({"symmetric"} if variable.is_symmetric else ()),
-            )
-            for variable in self.variables
-        )
+        found: list[Variable] = []
+        for variable in self.variables:
+            name = self._fresh(f"d{variable.name}", [each.name for each in found])
+            structure = frozenset({"symmetric"} if variable.is_symmetric else ())
+            found.append(Variable(name, variable.declared, structure))
+        return tuple(found)
 
     @cached_property
     def products(self) -> tuple[Expression, ...]:
@@ -103,9 +101,9 @@ class Objective:
         """Return the derivative in the direction, the sum of inner products."""
         return reduce(add, map(_inner_product, gradients, self.directions))
 
-    def _fresh(self, name: str) -> str:
-        """Return a name that the value does not have."""
-        while name in self.value.variables:
+    def _fresh(self, name: str, taken: Sequence[str] = ()) -> str:
+        """Return a name that neither the value has nor another new variable."""
+        while name in self.value.variables or name in taken:
             name += "_"
         return name
 

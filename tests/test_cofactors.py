@@ -64,6 +64,16 @@ def test_products_that_overflow_on_the_way_do_not() -> None:
     np.testing.assert_allclose(product, [1e-200, 1e-200, 1e200, 0, 1e200], rtol=1e-13)
 
 
+@pytest.mark.parametrize(("n", "dtype"), [(152, "f4"), (600, "f4"), (1100, "f8")])
+@pytest.mark.parametrize("pair", [(1, 1), (0.75, 4 / 3), (1e-3, 1e3)])
+def test_products_of_many_do_not_vanish(n: int, dtype: str, pair: tuple[float, float]) -> None:
+    s = np.tile(pair, n // 2).astype(dtype)
+    E = np.zeros((n, n), dtype)
+    E[0, 0] = 1
+    wanted = (1 / (s[0] * s)) * (np.arange(n) > 0)
+    np.testing.assert_allclose(np.diag(hessian_product(np.diag(s), E)), wanted, rtol=1e-4)
+
+
 def test_batches_broadcast_and_what_is_not_finite_stays_alone() -> None:
     X = np.random.default_rng(1).normal(size=(3, 1, 4, 4))
     X[1, 0, 2, 2] = np.nan

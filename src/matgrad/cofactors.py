@@ -58,7 +58,8 @@ def hessian_product(X: ArrayLike, E: ArrayLike) -> Array:
 
 def _products_without_two(s: Array) -> Array:
     """Return P_ij, the product of all s but the i-th and the j-th; O(n²), exponents apart."""
-    mantissas, exponents = np.frexp(s)
+    exponents = _exponents(s)
+    mantissas = np.ldexp(s, -exponents)
     n = s.shape[-1]
     P = np.zeros((*s.shape, n), s.dtype)
     before = np.ones(s.shape[:-1], s.dtype)
@@ -72,3 +73,13 @@ def _products_without_two(s: Array) -> Array:
     others = exponents.sum(-1)[..., None, None] - exponents[..., None] - exponents[..., None, :]
     upper: Array = np.ldexp(P, others)
     return upper + upper.mT
+
+
+def _exponents(s: Array) -> Array:
+    """Return exponents without which every product of neighbours in s is between 1/2 and 2.
+
+    Those of frexp would leave numbers below 1, whose products vanish from n = 152 in float32.
+    """
+    logarithms = np.log2(np.where((s > 0) & (s < np.inf), s, 1))
+    running = np.floor(np.cumsum(logarithms, axis=-1, dtype=np.float64))
+    return np.diff(running, axis=-1, prepend=0).astype(np.intc)

@@ -433,6 +433,21 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2) * 1j), TypeError, "real constants; C"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2), on_failure="no"), ValueError, "got 'no'"),  # type: ignore[arg-type]
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2), parametrization="qr"), ValueError, "got 'qr'"),
+        (
+            lambda: Oracle(LIKELIHOOD, C=np.eye(2), parametrization={"s": "vech"}),
+            ValueError,
+            "parametrization takes the names S; got 's'",
+        ),
+        (
+            lambda: Oracle(LIKELIHOOD, C=np.eye(2), parametrization={"C": "vech"}),
+            ValueError,
+            "got 'C'",
+        ),
+        (
+            lambda: Oracle(LIKELIHOOD, C=np.eye(2), parametrization=None),  # type: ignore[arg-type]
+            TypeError,
+            "parametrization takes full, .* got None",
+        ),
         (lambda: Oracle("A*X", "X"), ValueError, "needs a scalar or a column"),
         (lambda: Oracle("tr(X)", "X", structure="orthogonal"), ValueError, "got 'orthogonal'"),
         (lambda: Oracle("x'*x", "x", parametrization="vech"), ValueError, "vech is for matrices"),

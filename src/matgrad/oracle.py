@@ -16,7 +16,7 @@ from matgrad.expression.inference import infer
 from matgrad.expression.stages import CONSTANT, CURVATURE, GRADIENT, VALUE, Level
 from matgrad.formulas import Formula
 from matgrad.objective import Structure, names_of, objective_of
-from matgrad.parametrizations import chart_of
+from matgrad.parametrizations import by_variable, chart_of
 from matgrad.points import OnFailure, Point, advance, gradient, product, start
 
 if TYPE_CHECKING:
@@ -114,11 +114,7 @@ class Oracle:
         if on_failure not in get_args(OnFailure):
             raise ValueError(f"Oracle takes on_failure inf, nan or raise; got {on_failure!r}")
         names = names_of(subject, wrt)
-        by_name = (
-            dict.fromkeys(names, parametrization)
-            if isinstance(parametrization, str)
-            else {**dict.fromkeys(names, "full"), **parametrization}
-        )
+        by_name = by_variable(parametrization, names)
         self._objective = objective_of(subject, names, structure, by_name)
         self._charts = {
             variable: chart_of(by_name[variable.name], variable)

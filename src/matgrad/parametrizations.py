@@ -26,7 +26,7 @@ J. C. Pinheiro and D. M. Bates, Unconstrained parametrizations for variance-cova
 Statistics and Computing 6 (1996) 289-296 (Cholesky and log-Cholesky).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -216,6 +216,29 @@ PARAMETRIZATIONS: Mapping[str, Parametrization] = {
     "cholesky": Cholesky(),
     "log-cholesky": LogCholesky(),
 }
+
+
+def by_variable(parametrization: str | Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Return the name of a parametrization for each variable, "full" where none is given.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a name nor a mapping.
+    ValueError
+        If it is for something else than these variables.
+    """
+    if isinstance(parametrization, str):
+        return dict.fromkeys(names, parametrization)
+    if not isinstance(parametrization, Mapping):
+        known = ", ".join(PARAMETRIZATIONS)
+        raise TypeError(
+            f"parametrization takes {known} or a mapping of names to them; got {parametrization!r}"
+        )
+    for name in parametrization:
+        if name not in names:
+            raise ValueError(f"parametrization takes the names {', '.join(names)}; got {name!r}")
+    return {**dict.fromkeys(names, "full"), **parametrization}
 
 
 def chart_of(name: str, variable: Variable) -> Parametrization:

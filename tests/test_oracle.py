@@ -1,5 +1,6 @@
 """Oracles: what they compute, what they remember, what they say where they cannot."""
 
+import copy
 import doctest
 import pickle
 from collections.abc import Callable
@@ -268,6 +269,30 @@ def test_a_copy_by_pickle_gives_the_same() -> None:
     found, found_gradient = other.value_and_gradient(x)
     assert found == value
     np.testing.assert_array_equal(found_gradient, gradient)
+
+
+COPIES: dict[str, Callable[[Oracle], Oracle]] = {
+    "pickle": lambda oracle: pickle.loads(pickle.dumps(oracle)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "with_constants": lambda oracle: oracle.with_constants(A=np.stack([np.eye(3)] * 2)),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_knows_the_sizes_that_an_x_has_shown(name: str) -> None:
+    X = np.arange(6.0).reshape(2, 3)
+    oracle = Oracle("tr(X*A*X')", "X", A=np.eye(3))
+    value = oracle.value(X)
+    other = COPIES[name](oracle)
+    assert other.size == 6
+    np.testing.assert_array_equal(other.value(X.ravel()), value)
+
+
+def test_constants_of_other_sizes_let_x_show_its_own() -> None:
+    oracle = Oracle("tr(X*A*X')", "X", A=np.eye(3))
+    oracle.value(np.ones((2, 3)))
+    assert oracle.with_constants(A=np.eye(4)).value(np.ones((5, 4))) == 20
 
 
 def test_threads_may_share_an_oracle() -> None:

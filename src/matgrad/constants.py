@@ -54,12 +54,21 @@ def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str
 
 def batch_of(objective: Objective, constants: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the batch axes that constants have together."""
-    declared = objective.value.variables
-    cores = {name: CORE_AXES[declared[name].declared] for name in constants}
     shapes = {name: np.shape(each) for name, each in constants.items()}
+    cores = cores_of(objective, constants)
     return np.broadcast_shapes(
-        *(shape[: len(shape) - cores[name]] for name, shape in shapes.items())
+        *(shape[: len(shape) - len(cores[name])] for name, shape in shapes.items())
     )
+
+
+def cores_of(objective: Objective, constants: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of constants by name, without batch axes."""
+    declared = objective.value.variables
+    axes = {name: CORE_AXES[declared[name].declared] for name in constants}
+    return {
+        name: np.shape(each)[max(np.ndim(each) - axes[name], 0) :]
+        for name, each in constants.items()
+    }
 
 
 def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matgrad.compilation import Compilation, own_batch
-from matgrad.constants import batch_of, copies, real
+from matgrad.constants import batch_of, copies, cores_of, real
 from matgrad.coordinates import Coordinates, coordinates_of
 from matgrad.expression import Expression
 from matgrad.expression.inference import infer
@@ -127,17 +127,17 @@ class Oracle:
         objective = self._objective
         self._constants = copies(objective, constants)
         self._inference = infer(objective.expressions(1), objective.models(1))
+        arrays = {name: np.asarray(each) for name, each in self._constants.items()}
+        self._coordinates = coordinates_of(self._charts, self._inference, arrays)
+        self._order = 1
+        self.counts = Counts()
         self._forget()
 
     def _forget(self) -> None:
-        """Start anew: nothing counted, nothing compiled, no last point."""
-        arrays = {name: np.asarray(each) for name, each in self._constants.items()}
-        self._coordinates = coordinates_of(self._charts, self._inference, arrays)
+        """Start anew: nothing compiled, no last point."""
         self._compilations: dict[tuple[tuple[int, ...], np.dtype[Any]], Compilation] = {}
-        self._order = 1
         self._last: Point | None = None
         self._lock = Lock()
-        self.counts = Counts()
 
     def with_constants(self, **constants: ArrayLike) -> "Oracle":
         """Return an oracle of the same expression with some constants exchanged.
@@ -155,6 +155,9 @@ class Oracle:
         other._objective, other._charts = self._objective, self._charts
         other._on_failure = self._on_failure
         other._set_constants({**self._constants, **constants})
+        cores = [cores_of(each._objective, each._constants) for each in (self, other)]
+        if cores[0] == cores[1]:
+            other._coordinates = self._coordinates
         return other
 
     @property
@@ -392,14 +395,12 @@ class Oracle:
             raise TypeError(f"{self.expression} is {kind}, which has no {method}, but {others}")
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_objective", "_charts", "_on_failure", "_constants", "_inference", "counts")
-        return {name: self.__dict__[name] for name in kept}
+        made_anew = ("_compilations", "_last", "_lock")
+        return {name: each for name, each in self.__dict__.items() if name not in made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        counts = self.counts
         self._forget()
-        self.counts = counts
 
     def __repr__(self) -> str:
         return f"<Oracle of {self.expression} by {', '.join(self.wrt)}>"

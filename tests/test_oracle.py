@@ -289,6 +289,17 @@ def test_a_copy_knows_the_sizes_that_an_x_has_shown(name: str) -> None:
     np.testing.assert_array_equal(other.value(X.ravel()), value)
 
 
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_has_its_own_counts_and_constants_that_stay(name: str) -> None:
+    oracle = Oracle("alpha*tr(X*A*X')", "X", A=np.eye(3), alpha=2.0)
+    oracle.value(np.ones((2, 3)))
+    other = COPIES[name](oracle)
+    other.value(np.zeros((2, 3)))
+    assert oracle.counts.values == 1
+    assert not other.constants["A"].flags.writeable
+    assert type(other.constants["alpha"]) is float
+
+
 def test_constants_of_other_sizes_let_x_show_its_own() -> None:
     oracle = Oracle("tr(X*A*X')", "X", A=np.eye(3))
     oracle.value(np.ones((2, 3)))

@@ -78,5 +78,11 @@ def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:
     is_batched = array.ndim > CORE_AXES[objective.value.variables[name].declared]
     if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")
-    array.flags.writeable = False
-    return value if type(value) in WEAK else array
+    return value if type(value) in WEAK else frozen(array)
+
+
+def frozen(constant: Any) -> Any:
+    """Return a constant, an array no longer writeable; a number of Python stays one."""
+    if isinstance(constant, np.ndarray):
+        constant.flags.writeable = False
+    return constant

@@ -1,7 +1,7 @@
 """Oracles: value, gradient and Hessian products of an expression, as optimizers ask for them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matgrad.compilation import Compilation, own_batch
-from matgrad.constants import batch_of, copies, cores_of, real
+from matgrad.constants import batch_of, copies, cores_of, frozen, real
 from matgrad.coordinates import Coordinates, coordinates_of
 from matgrad.expression import Expression
 from matgrad.expression.inference import infer
@@ -396,10 +396,13 @@ class Oracle:
 
     def __getstate__(self) -> dict[str, Any]:
         made_anew = ("_compilations", "_last", "_lock")
-        return {name: each for name, each in self.__dict__.items() if name not in made_anew}
+        kept = {name: each for name, each in self.__dict__.items() if name not in made_anew}
+        return {**kept, "counts": replace(self.counts)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        # NumPy's copies can be written to.
+        self._constants = {name: frozen(each) for name, each in self._constants.items()}
         self._forget()
 
     def __repr__(self) -> str:

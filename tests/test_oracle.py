@@ -76,6 +76,22 @@ def test_integers_are_packed_and_unpacked_as_float64(parametrization: str) -> No
     assert hundred[1, 0] >= 100 / 2**0.5
 
 
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_the_symmetric_part_is_packed(parametrization: str) -> None:
+    oracle = Oracle(
+        "logdet(S)", "S", structure="positive_definite", parametrization=parametrization
+    )
+    S = np.array([[3.0, 1.0], [0.0, 2.0]])
+    unpacked = oracle.unpack(oracle.pack(S=S))["S"]
+    np.testing.assert_allclose(unpacked, (S + S.T) / 2, rtol=1e-14)
+
+
+def test_unpack_takes_x_in_the_shape_of_the_only_variable() -> None:
+    X = np.arange(12.0).reshape(2, 2, 3)
+    np.testing.assert_array_equal(Oracle("tr(X'*X)", "X").unpack(X)["X"], X)
+    assert Oracle("exp(alpha)", "alpha").unpack(2.0)["alpha"] == 2
+
+
 def test_scaled_vech_keeps_inner_products() -> None:
     oracle = Oracle(LIKELIHOOD, C=np.eye(4), parametrization="scaled-vech")
     A, B = definite(4, seed=1), definite(4, seed=2)
@@ -504,6 +520,21 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
         (lambda: Oracle("norm(X)", "X").size, ValueError, "shows the size of x"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(T=np.eye(2)), TypeError, "pack needs S"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(S=1j * np.eye(2)), TypeError, "real S"),
+        (
+            lambda: Oracle("x'*A*x", "x", A=np.eye(2)).pack(x=[1.0, 2.0, 3.0]),
+            ValueError,
+            r"pack needs x of shape \(..., 2\); got \(3,\)",
+        ),
+        (
+            lambda: Oracle("x'*A*x", "x", A=np.eye(2)).pack(x=1.0),
+            ValueError,
+            r"of shape \(..., 2\); got \(\)",
+        ),
+        (
+            lambda: Oracle("x'*A*x", "x", A=np.eye(2)).unpack(np.ones(7)),
+            ValueError,
+            r"needs x of shape \(..., 2\); got \(7,\)",
+        ),
         (lambda: Oracle("tr(X)", "X").unpack(np.ones(4, np.float16)), TypeError, "got float16"),
     ],
 )

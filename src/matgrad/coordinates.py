@@ -89,11 +89,16 @@ class Coordinates:
         return {name: X.reshape((*x.shape[:-1], *shape)).copy() for name, shape, X in parts}
 
     def pack(self, arrays: Mapping[str, Array]) -> Array:
-        """Return the flat vector of variables."""
+        """Return the flat vector of variables, of the symmetric part where a chart is of such."""
         parts = []
         for name, shape, (chart, core, _) in zip(self.names, self.shapes, self.parts, strict=True):
             X = arrays[name]
-            parts.append(chart.coordinates(X.reshape(*X.shape[: X.ndim - len(shape)], *core)))
+            batch = X.shape[: max(X.ndim - len(shape), 0)]
+            if X.shape != (*batch, *shape):
+                wanted = ", ".join(map(str, ("...", *shape)))
+                raise ValueError(f"pack needs {name} of shape ({wanted}); got {X.shape}")
+            X = X.reshape(*batch, *core)
+            parts.append(chart.coordinates(X if type(chart) is Full else (X + X.mT) / 2))
         return _joined(parts).copy()
 
     def batch(self, lengths: Lengths) -> Lengths | None:

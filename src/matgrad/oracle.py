@@ -279,8 +279,10 @@ class Oracle:
         if variables.keys() != set(self.wrt):
             raise TypeError(f"pack needs {', '.join(self.wrt)}; got {', '.join(variables)}")
         arrays = {name: real(name, each) for name, each in variables.items()}
-        known = {name: np.asarray(each) for name, each in self._constants.items()}
-        coordinates = coordinates_of(self._charts, self._inference, {**known, **arrays})
+        coordinates = self._coordinates
+        if coordinates is None:
+            known = {name: np.asarray(each) for name, each in self._constants.items()}
+            coordinates = coordinates_of(self._charts, self._inference, {**known, **arrays})
         return self._settled(coordinates).pack(arrays)
 
     def unpack(self, x: ArrayLike) -> dict[str, Array]:
@@ -295,7 +297,9 @@ class Oracle:
                [2., 5.]])}
         """
         array = real("x", x)
-        return self._measured(array.shape).unpack(array)
+        coordinates = self._measured(array.shape)
+        batch = own_batch(coordinates, array.shape)
+        return coordinates.unpack(array.reshape(*batch, coordinates.size))
 
     def _reach(self, x: ArrayLike, level: Level) -> Point:
         """Return the point at x, computed at least up to a level."""

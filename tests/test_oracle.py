@@ -171,6 +171,23 @@ def test_x_shows_the_size_of_what_comes_after_a_scalar() -> None:
     )
 
 
+REFUSED: dict[str, Callable[[Oracle], object]] = {
+    "value": lambda oracle: oracle.value(np.ones((3, 3), np.float16)),
+    "a batch": lambda oracle: oracle.value(np.ones((4, 3, 3))),
+    "axes": lambda oracle: oracle.axes((4, 3, 3)),
+    "pack": lambda oracle: oracle.pack(X=np.ones((3, 2))),
+    "unpack": lambda oracle: oracle.unpack(np.ones((3, 3), complex)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_does_not_settle_the_size(name: str) -> None:
+    oracle = Oracle("sum(alpha*X^2)", "X", alpha=np.ones(5))
+    with pytest.raises((TypeError, ValueError)):
+        REFUSED[name](oracle)
+    assert oracle.value(np.eye(2)).shape == (5,)
+
+
 @pytest.mark.parametrize("shape", [(9,), (3, 3), (2, 9), (2, 3, 3), (4, 1, 9)])
 def test_axes_are_those_of_the_results(shape: tuple[int, ...]) -> None:
     oracle = Oracle("tr(X*A)", "X", A=np.ones((2, 3, 3)))

@@ -190,6 +190,8 @@ class Oracle:
     def axes(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the batch of the results for an x of this shape, and the axes of one x.
 
+        It settles the size as an x does: what asks for axes then flattens x.
+
         Raises
         ------
         ValueError
@@ -202,9 +204,12 @@ class Oracle:
         >>> Oracle("x'*A*x", "x", A=np.ones((5, 2, 2))).axes((4, 1, 2))
         ((4, 5), (2,))
         """
-        own = own_batch(self._measured(shape), shape)
+        coordinates = self._measured(shape)
+        own = own_batch(coordinates, shape)
         others = batch_of(self._objective, self._constants)
-        return np.broadcast_shapes(own, others), shape[len(own) :]
+        batch = np.broadcast_shapes(own, others)
+        self._coordinates = coordinates
+        return batch, shape[len(own) :]
 
     def prepare(self) -> None:
         """Derive what `hessp`, `hess`, `operator` and `jacobian` need, before the first point.
@@ -279,11 +284,10 @@ class Oracle:
         if variables.keys() != set(self.wrt):
             raise TypeError(f"pack needs {', '.join(self.wrt)}; got {', '.join(variables)}")
         arrays = {name: real(name, each) for name, each in variables.items()}
-        coordinates = self._coordinates
-        if coordinates is None:
-            known = {name: np.asarray(each) for name, each in self._constants.items()}
-            coordinates = coordinates_of(self._charts, self._inference, {**known, **arrays})
-        return self._settled(coordinates).pack(arrays)
+        coordinates = self._measured(arrays=arrays)
+        packed = coordinates.pack(arrays)
+        self._coordinates = coordinates
+        return packed
 
     def unpack(self, x: ArrayLike) -> dict[str, Array]:
         """Return the variables by name, from a flat vector.
@@ -299,6 +303,7 @@ class Oracle:
         array = real("x", x)
         coordinates = self._measured(array.shape)
         batch = own_batch(coordinates, array.shape)
+        self._coordinates = coordinates
         return coordinates.unpack(array.reshape(*batch, coordinates.size))
 
     def _reach(self, x: ArrayLike, level: Level) -> Point:
@@ -325,33 +330,30 @@ class Oracle:
         if found is None or found.order < self._order:
             if dtype.kind == "c":
                 raise TypeError(f"Oracle needs real x; got dtype {dtype}")
+            coordinates = self._measured(lengths)
             found = Compilation(
-                self._objective,
-                self._order,
-                self._measured(lengths),
-                self._constants,
-                lengths,
-                dtype,
+                self._objective, self._order, coordinates, self._constants, lengths, dtype
             )
+            # Only now: an x that is refused settles nothing.
+            self._coordinates = coordinates
             self._count(found, Level.NOTHING, CONSTANT)
             self._compilations[lengths, dtype] = found
         return found
 
-    def _measured(self, lengths: tuple[int, ...]) -> Coordinates:
-        """Return the coordinates, which the axes of x may have to determine."""
+    def _measured(
+        self, lengths: tuple[int, ...] | None = None, arrays: Mapping[str, Array] | None = None
+    ) -> Coordinates:
+        """Return the coordinates, which the axes of x or the variables may have to determine."""
         if self._coordinates is not None:
             return self._coordinates
-        arrays = {name: np.asarray(each) for name, each in self._constants.items()}
-        return self._settled(coordinates_of(self._charts, self._inference, arrays, lengths))
-
-    def _settled(self, coordinates: Coordinates | None) -> Coordinates:
-        if coordinates is None:
+        known = {name: np.asarray(each) for name, each in self._constants.items()}
+        found = coordinates_of(self._charts, self._inference, known | dict(arrays or {}), lengths)
+        if found is None:
             raise ValueError(
                 f"Oracle cannot tell the sizes of {', '.join(self.wrt)} in {self.expression} "
                 "from x; pack them once"
             )
-        self._coordinates = self._coordinates or coordinates
-        return coordinates
+        return found
 
     def _count(self, compilation: Compilation, before: Level, level: Level) -> None:
         values, gradients, factorisations = compilation.stages.tally(before, level)
@@ -372,7 +374,7 @@ class Oracle:
     def _columns(self, x: ArrayLike) -> Array:
         """Return the matrix whose products are those along p, from all unit vectors at once."""
         point = self._reach(x, CURVATURE)
-        size = self._settled(self._coordinates).size
+        size = point.compilation.coordinates.size
         units = np.eye(size, dtype=point.x.dtype)
         ones = (1,) * len(point.compilation.batch)
         found = self._product(point, units.reshape(size, *ones, size))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matgrad import Oracle, catalog
+from matgrad import Oracle, catalog, parse
 from matgrad.differences import jacobian
 from matgrad.formulas import Formula
 
@@ -519,6 +519,12 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
         ),
         (lambda: Oracle("A*X", "X"), ValueError, "needs a scalar or a column"),
         (lambda: Oracle("tr(X)", "X", structure="orthogonal"), ValueError, "got 'orthogonal'"),
+        (
+            lambda: Oracle(parse("tr(D*A)", diagonal=("D",)), "D", A=np.eye(2)),
+            ValueError,
+            "D is diagonal",
+        ),
+        (lambda: Oracle(parse("tr(Q)", orthogonal="Q"), "Q"), ValueError, "Q is orthogonal"),
         (lambda: Oracle("x'*x", "x", parametrization="vech"), ValueError, "vech is for matrices"),
         (
             lambda: Oracle(LIKELIHOOD, C=np.eye(3)).value(np.ones(4)),

@@ -39,7 +39,8 @@ class Objective:
     Raises
     ------
     ValueError
-        If there is no such variable, or the value is a matrix or a row.
+        If there is no such variable, it has a structure that it would lose, or the value is a
+        matrix or a row.
     """
 
     def __init__(
@@ -53,6 +54,12 @@ class Objective:
             raise ValueError(f"Oracle needs different variables in wrt; got {wrt!r}")
         if value.kind not in (Kind.SCALAR, Kind.COLUMN):
             raise ValueError(f"Oracle needs a scalar or a column; {value} is a {value.kind.value}")
+        for name in wrt:
+            if refused := sorted(known[name].structure.difference(MOVING)):
+                raise ValueError(
+                    f"Oracle moves matrices that are {', '.join(MOVING)} or neither; "
+                    f"{name} is {', '.join(refused)}"
+                )
         self.value = value
         self.variables = tuple(known[name] for name in wrt)
         self.is_scalar = value.is_scalar

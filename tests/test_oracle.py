@@ -293,6 +293,18 @@ def test_a_constant_that_is_not_finite_is_refused_unless_it_is_one_of_a_batch() 
     np.testing.assert_array_equal(values, [3.0, np.inf])
 
 
+@pytest.mark.parametrize("structure", ["symmetric", "diagonal", "positive_definite"])
+def test_a_constant_that_contradicts_its_structure_is_refused(structure: str) -> None:
+    A = np.array([[1.0, 2.0], [0.0, 1.0]])
+    for bad in (A, A.astype(int), np.stack([np.eye(2), A])):
+        with pytest.raises(ValueError, match=r"needs A to be a .*matrix, as it is declared"):
+            Oracle("x'*A*x", "x", structure={"A": structure}, A=bad)
+    for good in (np.eye(2), np.eye(2) + 1e-7 * A, np.stack([np.eye(2), np.full((2, 2), np.inf)])):
+        oracle = Oracle("x'*A*x", "x", structure={"A": structure}, A=good)
+        with pytest.raises(ValueError, match="needs A to be"):
+            oracle.with_constants(A=A)
+
+
 def test_a_copy_by_pickle_gives_the_same() -> None:
     oracle = Oracle(LIKELIHOOD, C=definite(3), parametrization="log-cholesky")
     x = oracle.pack(S=definite(3, seed=1))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matgrad.expression.binding import CORE_AXES, REAL, WEAK
+from matgrad.expression.nodes import Variable
 from matgrad.objective import Objective
 
 Array: TypeAlias = NDArray[Any]
@@ -36,9 +37,10 @@ def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str
     Raises
     ------
     TypeError
-        If a constant is missing, has no variable, or is complex.
+        If a constant is missing, has no variable, or is not real.
     ValueError
-        If one holds NaN or inf and is not one of a batch.
+        If one holds NaN or inf and is not one of a batch, or is not symmetric or diagonal as it is
+        declared.
     """
     moving = {variable.name for variable in objective.variables}
     wanted = [name for name in objective.value.variables if name not in moving]
@@ -73,12 +75,32 @@ def cores_of(objective: Objective, constants: Mapping[str, Any]) -> dict[str, tu
 
 def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:
     array = np.array(value)
-    if array.dtype.kind == "c":
-        raise TypeError(f"Oracle needs real constants; {name} has dtype {array.dtype}")
-    is_batched = array.ndim > CORE_AXES[objective.value.variables[name].declared]
+    if array.dtype.kind not in "biu" and array.dtype.name not in REAL:
+        raise TypeError(
+            f"Oracle needs real constants; {name} has dtype {array.dtype}, "
+            f"supported are {', '.join(REAL)} and integers"
+        )
+    variable = objective.value.variables[name]
+    is_batched = array.ndim > CORE_AXES[variable.declared]
     if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")
+    if not _is_as_declared(variable, array):
+        raise ValueError(f"Oracle needs {name} to be {variable.description}, as it is declared")
     return value if type(value) in WEAK else frozen(array)
+
+
+def _is_as_declared(variable: Variable, array: Array) -> bool:
+    """Return whether matrices are symmetric and diagonal where they are declared to be.
+
+    Rounding may spoil either: an inverse in float32 is symmetric to four digits or so.
+    """
+    if not variable.is_symmetric or array.ndim < 2 or array.shape[-1] != array.shape[-2]:
+        return True
+    X = real(variable.name, array)
+    with np.errstate(invalid="ignore", over="ignore"):
+        model = X * np.eye(X.shape[-1]) if "diagonal" in variable.structure else X.mT
+        scale = np.abs(X).max(axis=(-2, -1), keepdims=True, initial=0)
+        return not (np.abs(X - model) > 1e-4 * scale).any()
 
 
 def frozen(constant: Any) -> Any:

@@ -134,6 +134,15 @@ def test_a_gradient_that_does_not_depend_on_x_is_repeated_over_the_batch() -> No
     np.testing.assert_array_equal(gradients, np.tile(A.T.ravel(), (4, 1)))
 
 
+@pytest.mark.parametrize("x", [np.ones(2), np.ones((3, 2))])
+def test_results_that_are_repeated_over_the_batch_can_be_written_to(x: Array) -> None:
+    oracle = Oracle("x'*x + alpha*sum(x)", "x", alpha=np.arange(3.0))
+    product = oracle.hessp(x, x)
+    assert product.shape == (3, 2)
+    product[0] = 0
+    np.testing.assert_array_equal(product, [[0, 0], [2, 2], [2, 2]])
+
+
 def test_x_may_be_flat_or_shaped() -> None:
     S = definite(3)
     oracle = Oracle(LIKELIHOOD, C=np.eye(3))

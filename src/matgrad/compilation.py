@@ -143,9 +143,7 @@ class Compilation:
         if self.is_direct:
             return np.concatenate([registers[register].reshape(-1) for register in self.gradients])
         gradients = [registers[register] for register in self.gradients]
-        found = self.coordinates.gradient(x, gradients)
-        wide = _over(self.batch, found, 1)
-        return found if wide is found else wide.copy()
+        return _over(self.batch, self.coordinates.gradient(x, gradients), 1)
 
     def product_in(self, registers: Registers, x: Array, p: Array) -> Array:
         """Return the product in a direction p, where registers hold what is the same for all."""
@@ -173,11 +171,14 @@ def own_batch(coordinates: Coordinates, lengths: tuple[int, ...]) -> tuple[int, 
 
 
 def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:
-    """Return an array with the axes of a batch before its own, `core` of them."""
+    """Return an array with the axes of a batch before its own, `core` of them.
+
+    What has to be repeated is copied, so that results can be written to.
+    """
     own = array.ndim - core
     if array.shape[:own] == batch:
         return array
-    return np.broadcast_to(array, (*batch, *array.shape[own:]))
+    return np.broadcast_to(array, (*batch, *array.shape[own:])).copy()
 
 
 def _laid_out(register: Any) -> Any:

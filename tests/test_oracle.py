@@ -559,6 +559,12 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
             ValueError,
             r"p of the shape of x, \(2, 2\); got \(3, 3\)",
         ),
+        (
+            lambda: Oracle("x'*A*x", "x", A=np.ones((3, 2, 2))).operator(np.ones(2)),
+            ValueError,
+            r"operator needs a single problem; got a batch of shape \(3,\)",
+        ),
+        (lambda: Oracle("x'*x", "x").operator(np.ones((1, 2))), ValueError, r"shape \(1,\)"),
         (lambda: Oracle("x - b", "x", b=np.eye(2)[0]).value([0, 1]), TypeError, "no value, but"),
         (lambda: Oracle("tr(A*X)", "X").value(np.eye(2)), TypeError, "needs the constant A"),
         (lambda: Oracle("norm(X)", "X").size, ValueError, "shows the size of x"),

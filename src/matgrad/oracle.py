@@ -253,11 +253,15 @@ class Oracle:
         ------
         ImportError
             If SciPy is not installed.
+        ValueError
+            If there is a batch.
         """
         from matgrad.adapters.scipy import operator
 
         self._require("operator", scalar=True)
         point = self._reach(x, CURVATURE)
+        if batch := point.compilation.batch:
+            raise ValueError(f"operator needs a single problem; got a batch of shape {batch}")
         return operator(self.size, lambda p: self._product(point, p), point.x.dtype)
 
     def residual(self, x: ArrayLike) -> Array:

@@ -559,6 +559,13 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
             ValueError,
             r"p of the shape of x, \(2, 2\); got \(3, 3\)",
         ),
+        (lambda: Oracle("x'*x", "x").hessp(np.ones(2), np.ones(2) * 1j), TypeError, "real p"),
+        (lambda: Oracle("x'*x", "x").hessp(np.ones(2), ["1", "2"]), TypeError, "got <U1"),
+        (
+            lambda: Oracle("x'*x", "x").operator(np.ones(2)) @ (np.ones(2) * 1j),
+            TypeError,
+            "Oracle needs real p, .* got complex128",
+        ),
         (
             lambda: Oracle("x'*A*x", "x", A=np.ones((3, 2, 2))).operator(np.ones(2)),
             ValueError,

@@ -262,7 +262,11 @@ class Oracle:
         point = self._reach(x, CURVATURE)
         if batch := point.compilation.batch:
             raise ValueError(f"operator needs a single problem; got a batch of shape {batch}")
-        return operator(self.size, lambda p: self._product(point, p), point.x.dtype)
+
+        def multiplied(p: Array) -> Array:
+            return self._product(point, real("p", p).astype(point.x.dtype, copy=False))
+
+        return operator(self.size, multiplied, point.x.dtype)
 
     def residual(self, x: ArrayLike) -> Array:
         """Return the residuals, of shape (..., m)."""
@@ -385,7 +389,7 @@ class Oracle:
         return np.moveaxis(found, 0, -1).copy()
 
     def _direction(self, point: Point, p: ArrayLike) -> Array:
-        array = np.asarray(p)
+        array = real("p", p)
         if array.shape != point.key[1]:
             raise ValueError(f"hessp needs p of the shape of x, {point.key[1]}; got {array.shape}")
         return array.reshape(point.x.shape).astype(point.x.dtype, copy=False)

@@ -80,6 +80,6 @@ def operator(size: int, product: Callable[[Array], Array], dtype: np.dtype[Any])
     linalg = required("scipy.sparse.linalg", "optimize", "SciPy")
 
     def matvec(p: Array) -> Array:
-        return product(np.asarray(p, dtype).reshape(size))
+        return product(np.reshape(p, size))
 
     return linalg.LinearOperator((size, size), matvec=matvec, rmatvec=matvec, dtype=dtype)

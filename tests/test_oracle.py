@@ -3,6 +3,7 @@
 import copy
 import doctest
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from importlib import import_module
 from threading import Thread
@@ -251,6 +252,18 @@ def test_results_do_not_alias_the_cache() -> None:
     oracle.value(S)[...] = 0
     for found, wanted in zip(oracle.value_and_gradient(S), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_points_of_many_shapes_take_no_more_memory_than_those_of_a_few() -> None:
+    oracle = Oracle("x'*inv(A)*x", "x", A=np.eye(100))
+
+    tracemalloc.start()
+    used = []
+    for batch in range(1, 61):
+        oracle.value(np.ones((batch, 100)))
+        used.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert used[59] < 1.5 * used[29]
 
 
 def test_constants_are_copied() -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 
+# For how many shapes of x an oracle stays compiled; each may hold matrices made of the constants.
+KEPT = 16
+
 
 @dataclass
 class Counts:
@@ -345,7 +348,10 @@ class Oracle:
             # Only now: an x that is refused settles nothing.
             self._coordinates = coordinates
             self._count(found, Level.NOTHING, CONSTANT)
-            self._compilations[lengths, dtype] = found
+            with self._lock:
+                if len(self._compilations) == KEPT:
+                    del self._compilations[next(iter(self._compilations))]
+                self._compilations[lengths, dtype] = found
         return found
 
     def _measured(

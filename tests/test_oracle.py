@@ -205,6 +205,13 @@ def test_axes_are_those_of_the_results(shape: tuple[int, ...]) -> None:
     assert oracle.axes(shape) == (value.shape, gradient.shape[value.ndim :])
 
 
+@pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)
+def test_an_x_without_entries_shows_a_matrix_without_entries(parametrization: str) -> None:
+    oracle = Oracle("tr(S)", "S", parametrization=parametrization)
+    value, gradient = oracle.value_and_gradient(np.zeros(0))
+    assert (value, gradient.shape, oracle.size) == (0, (0,), 0)
+
+
 def test_the_symmetric_part_of_a_symmetric_variable_is_used() -> None:
     S = definite(3)
     skew = np.array([[0.0, 1, 2], [-1, 0, 3], [-2, -3, 0]])

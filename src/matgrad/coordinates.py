@@ -172,7 +172,7 @@ def _guesses(
         yield dict(_shown(inference, first, lengths))
     if len(unknown) == 1 and lengths:
         (symbol,) = unknown
-        yield from ({symbol: size} for size in range(1, lengths[-1] + 1))
+        yield from ({symbol: size} for size in range(lengths[-1] + 1))
 
 
 def _sized(

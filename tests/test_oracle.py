@@ -374,6 +374,22 @@ def test_a_copy_has_its_own_counts_and_constants_that_stay(name: str) -> None:
     assert type(other.constants["alpha"]) is float
 
 
+def test_a_copy_with_other_constants_is_of_the_same_class() -> None:
+    class Special(Oracle):
+        """An oracle with more in it."""
+
+    special = Special("x'*b", "x", b=np.ones(2))
+    other = special.with_constants(b=np.zeros(2))
+    assert type(other) is Special
+    assert (other.value(np.ones(2)), special.value(np.ones(2))) == (0, 2)
+
+
+def test_variables_may_have_names_of_python() -> None:
+    oracle = Oracle("self'*subject", "self", subject=np.ones(2))
+    assert oracle.with_constants(subject=[2.0, 3.0]).value(oracle.pack(self=[1.0, 1.0])) == 5
+    assert Oracle("self'*x", "x", self=[2.0, 3.0]).value([1.0, 1.0]) == 5
+
+
 def test_constants_of_other_sizes_let_x_show_its_own() -> None:
     oracle = Oracle("tr(X*A*X')", "X", A=np.eye(3))
     oracle.value(np.ones((2, 3)))

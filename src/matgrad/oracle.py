@@ -1,9 +1,10 @@
 """Oracles: value, gradient and Hessian products of an expression, as optimizers ask for them."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,7 +68,8 @@ class Oracle:
         definiteness is a Cholesky factorisation of its own; "cholesky" and "log-cholesky" need
         none.
     **constants : array_like
-        All other variables. They are copied.
+        All other variables. They are copied. None can have the name of an argument above but
+        ``subject``.
 
     Attributes
     ----------
@@ -107,6 +109,7 @@ class Oracle:
     def __init__(
         self,
         subject: str | Expression | Formula,
+        /,
         wrt: str | Sequence[str] | None = None,
         *,
         structure: Structure = None,
@@ -142,7 +145,7 @@ class Oracle:
         self._last: Point | None = None
         self._lock = Lock()
 
-    def with_constants(self, **constants: ArrayLike) -> "Oracle":
+    def with_constants(self, /, **constants: ArrayLike) -> Self:
         """Return an oracle of the same expression with some constants exchanged.
 
         It derives nothing anew, so that it is cheap for each part of a large data set.
@@ -154,9 +157,7 @@ class Oracle:
         >>> float(oracle.with_constants(y=[3.0]).value([1.0]))
         4.0
         """
-        other = object.__new__(Oracle)
-        other._objective, other._charts = self._objective, self._charts
-        other._on_failure = self._on_failure
+        other = copy(self)
         other._set_constants({**self._constants, **constants})
         cores = [cores_of(each._objective, each._constants) for each in (self, other)]
         if cores[0] == cores[1]:
@@ -282,7 +283,7 @@ class Oracle:
         self._require("jacobian", scalar=False)
         return self._columns(x)
 
-    def pack(self, **variables: ArrayLike) -> Array:
+    def pack(self, /, **variables: ArrayLike) -> Array:
         """Return the flat vector of the variables.
 
         Examples

@@ -43,7 +43,7 @@ def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str
         declared.
     """
     moving = {variable.name for variable in objective.variables}
-    wanted = [name for name in objective.value.variables if name not in moving]
+    wanted = [name for name in objective.declared if name not in moving]
     for name in wanted:
         if name not in constants:
             raise TypeError(f"Oracle of {objective.value} needs the constant {name}")
@@ -51,7 +51,7 @@ def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str
         if name not in wanted:
             listed = ", ".join(wanted) or "none"
             raise TypeError(f"Oracle of {objective.value} takes the constants {listed}; got {name}")
-    return {name: _copy(objective, name, value) for name, value in constants.items()}
+    return {name: _copy(objective.declared[name], value) for name, value in constants.items()}
 
 
 def batch_of(objective: Objective, constants: Mapping[str, Any]) -> tuple[int, ...]:
@@ -65,22 +65,20 @@ def batch_of(objective: Objective, constants: Mapping[str, Any]) -> tuple[int, .
 
 def cores_of(objective: Objective, constants: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of constants by name, without batch axes."""
-    declared = objective.value.variables
-    axes = {name: CORE_AXES[declared[name].declared] for name in constants}
+    axes = {name: CORE_AXES[objective.declared[name].declared] for name in constants}
     return {
         name: np.shape(each)[max(np.ndim(each) - axes[name], 0) :]
         for name, each in constants.items()
     }
 
 
-def _copy(objective: Objective, name: str, value: ArrayLike) -> Any:
-    array = np.array(value)
+def _copy(variable: Variable, value: ArrayLike) -> Any:
+    name, array = variable.name, np.array(value)
     if array.dtype.kind not in "biu" and array.dtype.name not in REAL:
         raise TypeError(
             f"Oracle needs real constants; {name} has dtype {array.dtype}, "
             f"supported are {', '.join(REAL)} and integers"
         )
-    variable = objective.value.variables[name]
     is_batched = array.ndim > CORE_AXES[variable.declared]
     if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")

@@ -46,7 +46,8 @@ class Objective:
     def __init__(
         self, value: Expression, wrt: Sequence[str], gradients: Sequence[Expression] = ()
     ) -> None:
-        known = value.variables
+        # Read once: it takes a walk through the whole expression.
+        self.declared = known = value.variables
         for name in wrt:
             if name not in known:
                 raise ValueError(f"{value} has no variable {name}; it has {', '.join(known)}")

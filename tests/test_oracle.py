@@ -154,6 +154,12 @@ def test_x_may_be_flat_or_shaped() -> None:
     np.testing.assert_array_equal(gradient.ravel(), flat_gradient)
 
 
+def test_an_x_in_the_shape_of_a_matrix_with_one_row_is_that_matrix() -> None:
+    oracle = Oracle("a'*X*b", "X", a=[2.0], b=np.ones(3))
+    assert np.shape(oracle.value(np.ones((1, 3)))) == ()
+    assert oracle.value(np.ones((2, 3))).shape == (2,)
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (9,), (5, 3, 3), (5, 9)])
 def test_x_shows_the_size_where_no_constant_does(shape: tuple[int, ...]) -> None:
     X = np.broadcast_to(definite(3), (5, 3, 3) if shape[0] == 5 else (3, 3)).reshape(shape)
@@ -596,11 +602,11 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
             r"p of the shape of x, \(2, 2\); got \(3, 3\)",
         ),
         (lambda: Oracle("x'*x", "x").hessp(np.ones(2), np.ones(2) * 1j), TypeError, "real p"),
-        (lambda: Oracle("x'*x", "x").hessp(np.ones(2), ["1", "2"]), TypeError, "got <U1"),
+        (lambda: Oracle("x'*x", "x").hessp(np.ones(2), ["1", "2"]), TypeError, "p has dtype <U1"),
         (
             lambda: Oracle("x'*x", "x").operator(np.ones(2)) @ (np.ones(2) * 1j),
             TypeError,
-            "Oracle needs real p, .* got complex128",
+            "Oracle needs real p; p has dtype complex128",
         ),
         (
             lambda: Oracle("x'*A*x", "x", A=np.ones((3, 2, 2))).operator(np.ones(2)),
@@ -610,6 +616,25 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
         (lambda: Oracle("x'*x", "x").operator(np.ones((1, 2))), ValueError, r"shape \(1,\)"),
         (lambda: Oracle("x - b", "x", b=np.eye(2)[0]).value([0, 1]), TypeError, "no value, but"),
         (lambda: Oracle("tr(A*X)", "X").value(np.eye(2)), TypeError, "needs the constant A"),
+        (lambda: Oracle("tr(A*X)", ()), ValueError, r"one or more different variables .* got \(\)"),
+        (lambda: Oracle(3, "x"), TypeError, "needs a text, an expression or a formula; got 3"),  # type: ignore[arg-type]
+        (
+            lambda: Oracle("tr(X)", "X", structure=["symmetric"]),  # type: ignore[arg-type]
+            TypeError,
+            r"structure takes symmetric, .* got \['symmetric'\]",
+        ),
+        (
+            lambda: Oracle("x'*A*x", "x", A=np.ones((3, 2, 2))).axes((4, 2)),
+            ValueError,
+            r"the batches do not broadcast: \(4,\) of x, \(3,\) of A",
+        ),
+        (
+            lambda: Oracle("tr(X)", "X").value(np.ones((2, 2), np.float16)),
+            TypeError,
+            "x has dtype float16; supported are float32, float64, integers and bool$",
+        ),
+        (lambda: Oracle("tr(A*X)", "X", A=[["1"]]), TypeError, "constants; A has dtype <U1"),
+        (lambda: Oracle("tr(X)", "X").pack(), TypeError, "pack needs X; got nothing"),
         (lambda: Oracle("norm(X)", "X").size, ValueError, "shows the size of x"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(T=np.eye(2)), TypeError, "pack needs S"),
         (lambda: Oracle(LIKELIHOOD, C=np.eye(2)).pack(S=1j * np.eye(2)), TypeError, "real S"),
@@ -628,7 +653,11 @@ def test_residuals_have_the_jacobian_of_differences(batch: tuple[int, ...]) -> N
             ValueError,
             r"needs x of shape \(..., 2\); got \(7,\)",
         ),
-        (lambda: Oracle("tr(X)", "X").unpack(np.ones(4, np.float16)), TypeError, "got float16"),
+        (
+            lambda: Oracle("tr(X)", "X").unpack(np.ones(4, np.float16)),
+            TypeError,
+            "x has dtype float16;",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(

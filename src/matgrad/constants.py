@@ -22,13 +22,17 @@ def real(name: str, value: ArrayLike) -> Array:
         If it is not real.
     """
     array = np.asarray(value)
-    if array.dtype.kind in "biu":
-        return array.astype(np.float64)
-    if array.dtype.name not in REAL:
+    check_real(name, array.dtype, name)
+    return array.astype(np.float64) if array.dtype.kind in "biu" else array
+
+
+def check_real(name: str, dtype: np.dtype[Any], what: str) -> None:
+    """Refuse a dtype that an oracle does not compute with."""
+    if dtype.kind not in "biu" and dtype.name not in REAL:
         raise TypeError(
-            f"Oracle needs real {name}, {', '.join(REAL)} or integers; got {array.dtype}"
+            f"Oracle needs real {what}; {name} has dtype {dtype}; "
+            f"supported are {', '.join(REAL)}, integers and bool"
         )
-    return array
 
 
 def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str, Any]:
@@ -54,13 +58,25 @@ def copies(objective: Objective, constants: Mapping[str, ArrayLike]) -> dict[str
     return {name: _copy(objective.declared[name], value) for name, value in constants.items()}
 
 
-def batch_of(objective: Objective, constants: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the batch axes that constants have together."""
-    shapes = {name: np.shape(each) for name, each in constants.items()}
-    cores = cores_of(objective, constants)
-    return np.broadcast_shapes(
-        *(shape[: len(shape) - len(cores[name])] for name, shape in shapes.items())
-    )
+def batch_of(
+    objective: Objective, constants: Mapping[str, Any], own: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the batch axes that constants have together with an x that has its own.
+
+    Raises
+    ------
+    ValueError
+        If they do not broadcast.
+    """
+    batches = [(own, "x")]
+    for name, core in cores_of(objective, constants).items():
+        shape = np.shape(constants[name])
+        batches.append((shape[: len(shape) - len(core)], name))
+    try:
+        return np.broadcast_shapes(*(batch for batch, _ in batches))
+    except ValueError:
+        listed = ", ".join(f"{batch} of {name}" for batch, name in batches)
+        raise ValueError(f"{objective.value}: the batches do not broadcast: {listed}") from None
 
 
 def cores_of(objective: Objective, constants: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -74,11 +90,7 @@ def cores_of(objective: Objective, constants: Mapping[str, Any]) -> dict[str, tu
 
 def _copy(variable: Variable, value: ArrayLike) -> Any:
     name, array = variable.name, np.array(value)
-    if array.dtype.kind not in "biu" and array.dtype.name not in REAL:
-        raise TypeError(
-            f"Oracle needs real constants; {name} has dtype {array.dtype}, "
-            f"supported are {', '.join(REAL)} and integers"
-        )
+    check_real(name, array.dtype, "constants")
     is_batched = array.ndim > CORE_AXES[variable.declared]
     if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")

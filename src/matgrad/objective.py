@@ -52,7 +52,7 @@ class Objective:
             if name not in known:
                 raise ValueError(f"{value} has no variable {name}; it has {', '.join(known)}")
         if not wrt or len(set(wrt)) < len(wrt):
-            raise ValueError(f"Oracle needs different variables in wrt; got {wrt!r}")
+            raise ValueError(f"Oracle needs one or more different variables in wrt; got {wrt!r}")
         if value.kind not in (Kind.SCALAR, Kind.COLUMN):
             raise ValueError(f"Oracle needs a scalar or a column; {value} is a {value.kind.value}")
         for name in wrt:
@@ -131,6 +131,8 @@ def objective_of(
     """
     if not isinstance(subject, Formula):
         value = parse(subject) if isinstance(subject, str) else subject
+        if not isinstance(value, Expression):
+            raise TypeError(f"Oracle needs a text, an expression or a formula; got {value!r}")
         if structure is None:
             structure = {
                 name: STRUCTURE_OF[each]
@@ -150,6 +152,10 @@ def objective_of(
 
 def _structured(value: Expression, wrt: Sequence[str], structure: Structure) -> Expression:
     """Return the expression with the structures of its variables added."""
+    if not isinstance(structure, str | Mapping | None):
+        raise TypeError(
+            f"structure takes {', '.join(MOVING)} or a mapping of names to them; got {structure!r}"
+        )
     words = dict.fromkeys(wrt, structure) if isinstance(structure, str) else dict(structure or {})
     replacements: dict[Expression, Expression] = {}
     for name, word in words.items():

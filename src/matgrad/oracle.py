@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matgrad.compilation import Compilation, own_batch
-from matgrad.constants import batch_of, copies, cores_of, frozen, real
+from matgrad.constants import batch_of, check_real, copies, cores_of, frozen, real
 from matgrad.coordinates import Coordinates, coordinates_of
 from matgrad.expression import Expression
 from matgrad.expression.inference import infer
@@ -33,7 +33,8 @@ KEPT = 16
 class Counts:
     """What an oracle has computed; what it knew already is not counted, a batch counts once.
 
-    `tests` are Cholesky factorisations that only tell whether a variable is positive definite.
+    `tests` are Cholesky factorisations that only tell whether a variable is positive definite. A
+    Hessian counts as one of `hessp`, a Jacobian as one of `gradients`, too.
     """
 
     values: int = 0
@@ -80,15 +81,17 @@ class Oracle:
     Raises
     ------
     TypeError
-        If a constant is missing or has no variable.
+        If a constant is missing, has no variable or is not real.
     ValueError
-        If a variable is unknown, a shape does not fit, or a constant holds NaN or inf. One with a
-        batch may: only its own problems fail.
+        If a variable is unknown, or one that moves is diagonal or orthogonal; if a constant is not
+        symmetric or diagonal as declared, or holds NaN or inf. One with a batch may: only its own
+        problems fail. Whether shapes fit the first x shows.
 
     Notes
     -----
     x is flat, or has the shape of the only variable. Leading axes of x and of the constants are a
-    batch: so many independent problems at once.
+    batch: so many independent problems at once. For a matrix of 1 x m an x of shape (1, m) is that
+    matrix, and not a batch of one.
 
     The last point is known by its content, so an optimizer may change x in place. Nothing that is
     returned shares memory with it. Oracles can be used by several threads, and pickled.
@@ -210,8 +213,7 @@ class Oracle:
         """
         coordinates = self._measured(shape)
         own = own_batch(coordinates, shape)
-        others = batch_of(self._objective, self._constants)
-        batch = np.broadcast_shapes(own, others)
+        batch = batch_of(self._objective, self._constants, own)
         self._coordinates = coordinates
         return batch, shape[len(own) :]
 
@@ -294,7 +296,8 @@ class Oracle:
         array([0., 2., 0.])
         """
         if variables.keys() != set(self.wrt):
-            raise TypeError(f"pack needs {', '.join(self.wrt)}; got {', '.join(variables)}")
+            got = ", ".join(variables) or "nothing"
+            raise TypeError(f"pack needs {', '.join(self.wrt)}; got {got}")
         arrays = {name: real(name, each) for name, each in variables.items()}
         coordinates = self._measured(arrays=arrays)
         packed = coordinates.pack(arrays)
@@ -340,8 +343,7 @@ class Oracle:
         else:
             found = self._compilations.get((lengths, dtype))
         if found is None or found.order < self._order:
-            if dtype.kind == "c":
-                raise TypeError(f"Oracle needs real x; got dtype {dtype}")
+            check_real("x", dtype, "x")
             coordinates = self._measured(lengths)
             found = Compilation(
                 self._objective, self._order, coordinates, self._constants, lengths, dtype

@@ -93,6 +93,9 @@ class Oracle:
     batch: so many independent problems at once. For a matrix of 1 x m an x of shape (1, m) is that
     matrix, and not a batch of one.
 
+    The gradient of det holds for singular matrices. Its Hessian here takes an inverse: it is NaN at
+    a singular matrix and inexact near one, where `matgrad.cofactors.hessian_product` is right.
+
     The last point is known by its content, so an optimizer may change x in place. Nothing that is
     returned shares memory with it. Oracles can be used by several threads, and pickled.
 

@@ -279,7 +279,9 @@ def _lower(t: Array) -> Array:
 @lru_cache(maxsize=64)
 def _diagonal(n: int) -> Array:
     """Return the places of the diagonal in a vech."""
-    return np.cumsum([0, *range(n, 1, -1)]) if n else np.zeros(0, np.intp)
+    places = np.cumsum([0, *range(n, 1, -1)]) if n else np.zeros(0, np.intp)
+    places.flags.writeable = False
+    return places
 
 
 @lru_cache(maxsize=64)
@@ -287,4 +289,5 @@ def _weights(n: int, scale: float) -> Array:
     """Return what the entries of a vech are multiplied by: 1 on the diagonal, a scale below it."""
     weights = np.full(n * (n + 1) // 2, scale)
     weights[_diagonal(n)] = 1
+    weights.flags.writeable = False
     return weights

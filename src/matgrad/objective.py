@@ -111,7 +111,7 @@ class Objective:
 
     def _fresh(self, name: str, taken: Sequence[str] = ()) -> str:
         """Return a name that neither the value has nor another new variable."""
-        while name in self.value.variables or name in taken:
+        while name in self.declared or name in taken:
             name += "_"
         return name
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import matgrad
-from matgrad import cofactors
+from matgrad import Oracle, cofactors
 
 from . import frameworks
 from .problems import PROBLEMS
@@ -149,6 +149,15 @@ def test_nothing_is_differentiated_that_is_not_recorded() -> None:
 def test_dtypes_are_those_of_the_kernels(dtype: Any) -> None:
     X = np.eye(3, dtype=dtype)
     np.testing.assert_array_equal(adapter.det(torch.tensor(X)), matgrad.det(X), strict=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+def test_an_oracle_of_whole_numbers_is_float64(dtype: Any) -> None:
+    x = torch.ones(2, dtype=dtype)
+    value = adapter.function(Oracle("exp(b'*x)", "x", b=[0.25, 0.25]))(x)
+    residual = adapter.function(Oracle("A*x/3", "x", A=np.eye(2)))(x)
+    np.testing.assert_allclose(value, np.exp(0.5), strict=True)
+    np.testing.assert_allclose(residual, np.full(2, 1 / 3), strict=True)
 
 
 @pytest.mark.parametrize(

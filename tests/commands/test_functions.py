@@ -115,3 +115,20 @@ def test_names_may_be_declared() -> None:
     function = find("tr(S*A)", "S", {"symmetric": ("S",)})
     A = np.array([[1.0, 2.0], [4.0, 3.0]])
     np.testing.assert_allclose(function.value_and_gradient(S=np.eye(2), A=A)[1], (A + A.T) / 2)
+
+
+def test_a_formula_has_a_gradient_by_each_of_its_variables() -> None:
+    rng = np.random.default_rng(4)
+    x, A = rng.normal(size=3), rng.normal(size=(3, 3))
+    for wrt, expected in {None: (A + A.T) @ x, "x": (A + A.T) @ x, "A": np.outer(x, x)}.items():
+        function = find("quadratic-form", wrt)
+        value, gradient = function.value_and_gradient(x=x, A=A)
+        np.testing.assert_allclose(value, x @ A @ x)
+        np.testing.assert_allclose(gradient, expected)
+    with pytest.raises(UsageError, match="has no variable X; it has x, A"):
+        find("quadratic-form", "X")
+
+
+def test_what_a_formula_says_of_its_names_is_not_declared_anew() -> None:
+    with pytest.raises(UsageError, match=r"quadratic-form says itself .*; got names for symmetric"):
+        find("quadratic-form", declared={"symmetric": ("A",)})

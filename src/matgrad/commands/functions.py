@@ -6,7 +6,7 @@ value with its gradient on arrays.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ import numpy.typing as npt
 from matgrad import linalg
 from matgrad.commands.errors import UsageError
 from matgrad.formulas import Formula, catalog
+
+if TYPE_CHECKING:
+    from matgrad.expression import Expression
 
 Array = npt.NDArray[Any]
 
@@ -54,14 +57,15 @@ def find(
     text : str
         An id, or a text of the language.
     wrt : str, optional
-        The variable of an expression; X if it is not given.
+        The variable; that of the formula, or else X, if it is not given.
     declared : mapping, optional
-        Keywords of `matgrad.parse`.
+        Keywords of `matgrad.parse` for an expression.
 
     Raises
     ------
     UsageError
-        If the text is no expression, it has no such variable, or there is no gradient.
+        If the text is no expression, it has no such variable, there is no gradient, or something
+        is declared of a formula.
 
     Examples
     --------
@@ -72,14 +76,16 @@ def find(
     {'x': ('n',), 'A': ('n', 'n')}
     """
     if text.strip() in catalog:
-        return _of_formula(catalog[text.strip()])
+        return _of_formula(catalog[text.strip()], wrt, declared or {})
     for function in FUNCTIONS:
         if function.text == "".join(text.split()) and wrt in (None, "X") and not declared:
             return function
     return _of_expression(text, "X" if wrt is None else wrt, declared or {})
 
 
-def _of_expression(text: str, wrt: str, declared: Mapping[str, tuple[str, ...]]) -> Function:
+def _of_expression(
+    text: "str | Expression", wrt: str, declared: Mapping[str, tuple[str, ...]]
+) -> Function:
     """Return an expression as a function: its gradient is derived."""
     from matgrad.calculus import derive
     from matgrad.expression.evaluation import evaluate
@@ -112,9 +118,17 @@ def _of_expression(text: str, wrt: str, declared: Mapping[str, tuple[str, ...]])
     )
 
 
-def _of_formula(formula: Formula) -> Function:
+def _of_formula(
+    formula: Formula, wrt: str | None, declared: Mapping[str, tuple[str, ...]]
+) -> Function:
+    """Return a formula as a function; by another variable than its own, its value is derived."""
     if formula.kind != "gradient":
         raise UsageError(f"{formula.id} has no gradient; it is of kind {formula.kind}")
+    if declared:
+        listed = ", ".join(declared)
+        raise UsageError(f"{formula.id} says itself what its names are; got names for {listed}")
+    if wrt not in (None, formula.wrt):
+        return _of_expression(formula.value, wrt, {})
     return Function(
         formula.id,
         {name: tuple(map(str, shape)) for name, shape in formula.shapes.items()},

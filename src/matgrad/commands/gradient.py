@@ -26,11 +26,10 @@ examples:
   matgrad gradient quadratic-form x=x.npy A=A.npy --out G.npy
 
 The files hold arrays of shape (..., n, n): batches of matrices, whose leading
-axes broadcast; of vectors, (..., n). The gradient is by X, or by the variable
-that `matgrad show ID` names, in denominator layout: it has the shape of that.
-float32 stays float32; whole numbers become float64. The files are read and
-written in blocks, and the outputs appear together when all is done, or not at
-all.
+axes broadcast; of vectors, (..., n). The gradient is by the variable that --wrt
+names, in denominator layout: it has the shape of that. float32 stays float32;
+whole numbers become float64. The files are read and written in blocks, and the
+outputs appear together when all is done, or not at all.
 """
 
 
@@ -54,7 +53,11 @@ def add_parser(verbs: Any) -> None:
         metavar="NAME=FILE",
         help="a variable and its .npy file, or an array of an .npz file: NAME=FILE.npz:KEY",
     )
-    parser.add_argument("--wrt", metavar="NAME", help="the variable of an expression (default: X)")
+    parser.add_argument(
+        "--wrt",
+        metavar="NAME",
+        help="the variable (default: X; of a formula, that which `matgrad show` names)",
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="the .npy file to write")
     parser.add_argument("--value", metavar="FILE", help="a .npy file for the values, too")
     parser.add_argument("--force", action="store_true", help="replace files that exist")

@@ -45,3 +45,27 @@ def test_bounds_and_constraints_hold() -> None:
     assert info["status"] == 0
     # With x_3 at its bound, x_1 = 2 x_2 in what is left of 1.
     np.testing.assert_allclose(x, [1.6 / 3, 0.8 / 3, 0.2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        Oracle("x - 2*y", ("y", "x")),
+        Oracle("x - 2*z", ("x", "z")),
+        Oracle("A*z", "z", A=np.ones((1, 4))),
+    ],
+    ids=str,
+)
+def test_constraints_to_which_x_means_something_else_are_refused(constraints: Oracle) -> None:
+    oracle = Oracle("norm(x - a)^2 + norm(y - a)^2", ("x", "y"), a=np.ones(2))
+    problem(oracle, constraints=Oracle("x - 2*y", ("x", "y")))
+    with pytest.raises(ValueError, match="problem needs constraints of x, y in the same places"):
+        problem(oracle, constraints=constraints)
+
+
+def test_constraints_in_another_parametrization_are_refused() -> None:
+    by_vech = Oracle("a'*S*a", "S", a=np.ones(2), parametrization="vech")
+    problem(by_vech, constraints=Oracle("S*a", "S", a=np.ones(2), parametrization="vech"))
+    by_factor = Oracle("S*a", "S", a=np.ones(2), parametrization="cholesky")
+    with pytest.raises(ValueError, match="constraints of S in the same places of x and param"):
+        problem(by_vech, constraints=by_factor)

@@ -48,18 +48,24 @@ def problem(
     oracle : Oracle
         The scalar that is minimised.
     constraints : Oracle, optional
-        Residuals of the same variables, which stay between two bounds. With them Ipopt
-        approximates the Hessian; without them it gets that of the oracle.
+        Residuals of the same variables in the same places of x, which stay between two bounds.
+        With them Ipopt approximates the Hessian; without them it gets that of the oracle.
     lower, upper : array_like, optional
         Bounds of x.
     constraints_lower, constraints_upper : array_like
         Bounds of the residuals; 0 and 0 make them equations.
+
+    Raises
+    ------
+    ValueError
+        If x holds other variables for the constraints than for the oracle.
     """
     cyipopt = required("cyipopt", "optimize", "cyipopt")
     n, m = oracle.size, 0
     callbacks: Any = _Callbacks(oracle)
     if constraints is not None:
         m = len(constraints.residual(np.ones(n)))
+        _refuse_other_variables(oracle, constraints)
         callbacks = _Constrained(oracle, constraints)
     found = cyipopt.Problem(
         n=n,
@@ -73,6 +79,17 @@ def problem(
     if constraints is not None:
         found.add_option("hessian_approximation", "limited-memory")
     return found
+
+
+def _refuse_other_variables(oracle: "Oracle", constraints: "Oracle") -> None:
+    """Refuse constraints to which x means something else: in order, shape or parametrization."""
+    x = np.linspace(1, 2, oracle.size)
+    own, others = oracle.unpack(x), constraints.unpack(x)
+    if own.keys() != others.keys() or not all(np.array_equal(own[k], others[k]) for k in own):
+        raise ValueError(
+            f"problem needs constraints of {', '.join(own)} in the same places of x and "
+            f"parametrizations as in {oracle!r}; got {constraints!r}"
+        )
 
 
 class _Objective:

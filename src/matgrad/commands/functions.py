@@ -144,11 +144,8 @@ def _det(X: Array) -> tuple[Array, Array]:
 
 
 def _logdet(X: Array) -> tuple[Array, Array]:
-    """Return log det X and X^-T, both NaN where det X < 0: there the logarithm is not real."""
-    sign, value, gradient = linalg.slogdet_and_gradient(X)
-    outside = sign < 0
-    gradient[outside] = np.nan
-    return np.where(outside, np.nan, value), gradient
+    _, value, gradient = linalg.slogdet_and_gradient(X)
+    return value, gradient
 
 
 def _trace(X: Array) -> tuple[Array, Array]:

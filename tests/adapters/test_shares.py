@@ -142,3 +142,45 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(name: str) -> 
     error, sentence, call = REFUSED[name]
     with pytest.raises(error, match=sentence):
         call()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "norm1(X'*(X*w - y))",  # a sum where all rows have one sign
+        "relu(sum(X*w) - 100)",  # where they are small
+        "norm1(X'*y) + w'*w",
+        "alpha*norm(X*w) + 100*w'*w",
+        "logdet(alpha*I + diag(w)*X'*X*diag(w))",
+    ],
+)
+def test_what_is_a_sum_over_some_rows_only_is_refused(text: str) -> None:
+    constants = {"X": X, "y": y, "alpha": 1e-3}
+    used: Any = {name: each for name, each in constants.items() if name in text}
+    oracle = Oracle(text, "w", **used)
+    rows = {name: cut(each, 7) for name, each in used.items() if name != "alpha"}
+    with pytest.raises(ValueError, match="needs a sum over the rows of X"):
+        adapter.total_value_and_gradient(oracle, w, **rows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sum(log(X*w))",
+        "sum(exp(X*w) - y .* (X*w))",
+        "sum(sin(X*w)) + 1000000*w'*w",
+        "sum(sigmoid(X*w))",
+        "sum(abs(X*w - y)) + norm1(w)",
+        "tr(X*w*w'*X')",
+    ],
+)
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_a_sum_over_rows_of_any_size_and_sign_is_taken(text: str, dtype: str) -> None:
+    used: Any = {
+        name: each.astype(dtype) for name, each in {"X": X, "y": y}.items() if name in text
+    }
+    rows = {name: cut(each, 7) for name, each in used.items()}
+    _, gradient = adapter.total_value_and_gradient(
+        Oracle(text, "w", **used), w.astype(dtype), **rows
+    )
+    assert gradient.dtype == dtype

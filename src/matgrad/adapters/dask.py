@@ -128,8 +128,8 @@ def total_value_and_gradient(
     TypeError
         If nothing is a Dask array.
     ValueError
-        If data is not cut into chunks of whole rows, the subject is no sum over rows, or a shape
-        does not fit.
+        If data is not cut into chunks of whole rows, the subject is no sum over rows, as far as
+        some random ones show, or a shape does not fit.
 
     Examples
     --------

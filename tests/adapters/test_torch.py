@@ -14,6 +14,7 @@ from .problems import PROBLEMS
 
 torch = pytest.importorskip("torch")
 adapter = pytest.importorskip("matgrad.adapters.torch")
+make_fx: Any = pytest.importorskip("torch.fx.experimental.proxy_tensor").make_fx
 
 # PyTorch's own, when forward mode is first used.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
@@ -143,6 +144,39 @@ def test_nothing_is_differentiated_that_is_not_recorded() -> None:
     fresh = oracle.with_constants()
     adapter.function(fresh)(torch.tensor(x))
     assert (fresh.counts.values, fresh.counts.gradients) == (1, 0)
+
+
+TRACED = {
+    "det": adapter.det,
+    "its gradient": torch.func.grad(adapter.det),
+    "oracle": adapter.function(ORACLES["matrix"][0]),
+    "its derivative": torch.func.grad(adapter.function(ORACLES["matrix"][0])),
+}
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_a_tracer_records_calls_and_no_results(name: str) -> None:
+    f, X = TRACED[name], torch.tensor(ORACLES["matrix"][1])
+    graph, Y = make_fx(f)(X), X + torch.eye(3)
+    np.testing.assert_allclose(graph(Y), f(Y), rtol=1e-12)
+    np.testing.assert_allclose(gradient_of_sum(graph, Y), gradient_of_sum(f, Y), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")  # PyTorch's own
+@pytest.mark.parametrize("name", TRACED)
+def test_linearize_gives_the_derivative(name: str) -> None:
+    f, X = TRACED[name], torch.tensor(ORACLES["matrix"][1])
+    dX = X.mT / 8
+    value, push = torch.func.linearize(f, X)
+    np.testing.assert_allclose(value, f(X), rtol=1e-12)
+    h = 1e-5
+    difference = (f(X + h * dX) - f(X - h * dX)) / (2 * h)
+    np.testing.assert_allclose(push(dX), difference, rtol=1e-7, atol=1e-7)
+
+
+def gradient_of_sum(f: Callable[..., Any], X: Any) -> Any:
+    (X,) = tensors(X.numpy())
+    return torch.autograd.grad(f(X).sum(), X)[0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])

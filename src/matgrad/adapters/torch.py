@@ -3,6 +3,7 @@
 They have batch axes, run under `torch.func.vmap`, and have derivatives of every order, backward and
 forward, but PyTorch cannot nest forward modes in them. Those of `det` are right at singular
 matrices, where PyTorch's own are not, and end with the second, those of `adjugate` with the first.
+Tracers, such as `torch.func.linearize` and `make_fx`, record them as calls.
 
 The formulas, their sources and what they promise stand in `matgrad.linalg`. Refused are shapes that
 do not fit (ValueError), tensors that are complex or not on the CPU (TypeError), and
@@ -130,6 +131,8 @@ def _differentiable(what: Differentiable, of: Functions | None = None) -> Call:
 
 def _function(what: Differentiable, of: Functions | None) -> Call:
     def forward(*inputs: Tensor) -> tuple[Tensor, ...]:
+        if torch._C._len_torch_dispatch_stack():
+            return _recorded(call, inputs)
         results = what.function(*[_array(what.name, X) for X in inputs])
         results = results if isinstance(results, tuple) else (results,)
         return tuple(torch.from_numpy(np.asarray(each)) for each in results)
@@ -168,6 +171,29 @@ def _function(what: Differentiable, of: Functions | None) -> Call:
     made: Any = type(what.name, (torch.autograd.Function,), members)
     call: Call = made.apply
     return call
+
+
+def _recorded(call: Call, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Call by an operator of PyTorch, which a tracer sees.
+
+    It would take what comes from NumPy for a constant. Its graph needs the function as long as it
+    lives, which nobody tells, so that what has been recorded once is kept.
+    """
+    if call not in _RECORDED:
+        _RECORDED.append(call)
+    with torch._C._AutoDispatchBelowAutograd():
+        return tuple(torch.ops.matgrad.call(_RECORDED.index(call), inputs))
+
+
+def _replayed(place: int, inputs: Sequence[Tensor]) -> list[Tensor]:
+    return list(_RECORDED[place](*inputs))
+
+
+_RECORDED: list[Call] = []
+_library = torch.library.Library("matgrad", "FRAGMENT")
+_library.define("call(int place, Tensor[] inputs) -> Tensor[]")
+_library.impl("call", _replayed, "CPU")
+_library.impl("call", _replayed, "AutogradCPU")  # where a graph is differentiated
 
 
 def _array(name: str, X: Tensor) -> np.ndarray[Any, Any]:

@@ -185,6 +185,18 @@ def test_dtypes_are_those_of_the_kernels(dtype: Any) -> None:
     np.testing.assert_array_equal(adapter.det(torch.tensor(X)), matgrad.det(X), strict=True)
 
 
+def test_arguments_of_several_dtypes_have_gradients_in_their_own() -> None:
+    X, A, Q = tensors(*(np.arange(1.0, 5.0).reshape(2, 2) + k for k in range(3)))
+    single = [X.detach().float().requires_grad_(), A, torch.arange(3, 7).reshape(2, 2)]
+    value = adapter.quadratic_trace(*single)
+    assert value.dtype == torch.float64
+    found = torch.autograd.grad(value, single[:2], create_graph=True)
+    assert [each.dtype for each in found] == [torch.float32, torch.float64]
+    expected = torch.autograd.grad(torch.trace(X @ A @ X.mT @ Q), (X, A))
+    for some, others in zip(found, expected, strict=True):
+        np.testing.assert_allclose(some.detach(), others)
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
 def test_an_oracle_of_whole_numbers_is_float64(dtype: Any) -> None:
     x = torch.ones(2, dtype=dtype)

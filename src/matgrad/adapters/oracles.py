@@ -79,11 +79,11 @@ class Constant:
 
 def _of_scalar(oracle: "Oracle") -> tuple[Differentiable, Differentiable]:
     def value(x: Array) -> Array:
-        return _like(x, oracle.value(x))
+        return np.asarray(oracle.value(x), x.dtype)
 
     def value_and_gradient(x: Array) -> tuple[Array, Array]:
         value, gradient = oracle.value_and_gradient(x)
-        return _like(x, value), _like(x, gradient)
+        return np.asarray(value, x.dtype), np.asarray(gradient, x.dtype)
 
     def fit(shape: Lengths) -> Fit:
         return Fit(oracle.axes(shape)[0], [1], [()])
@@ -100,10 +100,10 @@ def _of_scalar(oracle: "Oracle") -> tuple[Differentiable, Differentiable]:
 
 def _of_residuals(oracle: "Oracle") -> tuple[Differentiable, Differentiable]:
     def residual(x: Array) -> Array:
-        return _like(x, oracle.residual(x))
+        return np.asarray(oracle.residual(x), x.dtype)
 
     def jacobian(x: Array) -> Array:
-        return _like(x, oracle.jacobian(x))
+        return np.asarray(oracle.jacobian(x), x.dtype)
 
     @lru_cache(1)
     def count(size: int) -> int:
@@ -123,7 +123,7 @@ def _of_residuals(oracle: "Oracle") -> tuple[Differentiable, Differentiable]:
 def _hessian(oracle: "Oracle") -> Differentiable:
     def product(x: Array, p: Array) -> Array:
         x, p = np.broadcast_arrays(x, p)
-        return _like(x, oracle.hessp(x, p))
+        return np.asarray(oracle.hessp(x, p), x.dtype)
 
     def fit(*shapes: Lengths) -> Fit:
         batches = [oracle.axes(shape)[0] for shape in shapes]
@@ -133,8 +133,3 @@ def _hessian(oracle: "Oracle") -> Differentiable:
     return Differentiable(
         name, product, fit, Symmetric(name, lambda of, x, p: of.hessian_product(x, p))
     )
-
-
-def _like(x: Array, result: Any) -> Array:
-    """Return a result in the dtype of x, whatever the constants have; of whole numbers, float64."""
-    return np.asarray(result, x.dtype if x.dtype.kind == "f" else np.float64)

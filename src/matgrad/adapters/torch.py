@@ -20,6 +20,7 @@ tensor([[ 4., -2.],
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -119,12 +120,12 @@ def _differentiable(what: Differentiable, of: Functions | None = None) -> Call:
     Where it is recorded, its gradient may follow them, of the same factorisation.
     """
     call = _function(what, of)
-    if what.with_gradient is None:
-        return call
-    recorded = _function(what.with_gradient, of)
+    recorded = call if what.with_gradient is None else _function(what.with_gradient, of)
 
-    def either(X: Tensor) -> tuple[Tensor, ...]:
-        return (recorded if torch.is_grad_enabled() and X.requires_grad else call)(X)
+    def either(*inputs: Tensor) -> tuple[Tensor, ...]:
+        inputs = _of_one_dtype(inputs)
+        is_recorded = torch.is_grad_enabled() and inputs[0].requires_grad
+        return (recorded if is_recorded else call)(*inputs)
 
     return either
 
@@ -194,6 +195,16 @@ _library = torch.library.Library("matgrad", "FRAGMENT")
 _library.define("call(int place, Tensor[] inputs) -> Tensor[]")
 _library.impl("call", _replayed, "CPU")
 _library.impl("call", _replayed, "AutogradCPU")  # where a graph is differentiated
+
+
+def _of_one_dtype(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return tensors in the dtype of the results, for rules multiply them by one another.
+
+    It is that of the kernels, which take whole numbers for float64.
+    """
+    dtypes = [X.dtype if X.is_floating_point() or X.is_complex() else torch.float64 for X in inputs]
+    dtype = reduce(torch.promote_types, dtypes)
+    return tuple(X.to(dtype) for X in inputs)
 
 
 def _array(name: str, X: Tensor) -> np.ndarray[Any, Any]:

@@ -64,6 +64,14 @@ def test_det_is_right_at_singular_matrices_where_that_of_pytorch_is_not() -> Non
     assert not np.allclose(theirs, matgrad.adjugate(X).mT, atol=1e-6)
 
 
+@pytest.mark.parametrize("f", [kernel("det"), adapter.function(ORACLES["matrix"][0])])
+def test_hessian_products_from_either_side_are_the_same(f: Callable[..., Any]) -> None:
+    X, E = torch.tensor(ORACLES["matrix"][1]), torch.eye(3, dtype=torch.float64).flip(0) + 1
+    _, expected = torch.func.jvp(torch.func.grad(f), (X,), (E,))
+    for product in (torch.autograd.functional.hvp, torch.autograd.functional.vhp):
+        np.testing.assert_allclose(product(f, X, E)[1], expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["det", "slogdet"])
 def test_hessians_by_any_mix_of_modes_under_vmap_are_the_same(name: str) -> None:
     X = torch.tensor(KERNELS[name][0])

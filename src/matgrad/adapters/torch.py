@@ -148,7 +148,8 @@ def _function(what: Differentiable, of: Functions | None) -> Call:
         if all(each is None for each in g):
             return tuple([None] * ctx.split)
         inputs, results = ctx.saved_tensors[: ctx.split], ctx.saved_tensors[ctx.split :]
-        found = what.rule.pull(of or _FUNCTIONS, inputs, results, g, ctx.needs_input_grad)
+        wanted = [_is_asked_for(node) for node, _ in ctx.next_functions]
+        found = what.rule.pull(of or _FUNCTIONS, inputs, results, g, wanted)
         pairs = zip(inputs, found, strict=True)
         return tuple(None if G is None else G.sum_to_size(X.shape) for X, G in pairs)
 
@@ -213,6 +214,18 @@ def _array(name: str, X: Tensor) -> np.ndarray[Any, Any]:
         raise TypeError(f"{name} needs real tensors on the CPU; got one that is {what}")
     array: np.ndarray[Any, Any] = X.detach().numpy()
     return array
+
+
+def _is_asked_for(node: Any) -> bool:
+    """Return whether the gradient that goes to a node of the graph is used.
+
+    ``needs_input_grad`` says no more than that an argument has one. `torch.autograd.functional.hvp`
+    asks for the derivative of a Hessian product along its direction, where that by X may not exist.
+    """
+    try:
+        return node is not None and bool(torch._C._will_engine_execute_node(node))
+    except RuntimeError:  # it does not answer for leaves that are asked for
+        return True
 
 
 def _refuse_nested(name: str) -> None:

@@ -97,6 +97,23 @@ def test_vectors_of_other_lengths_are_told(capsys: pytest.CaptureFixture[str]) -
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vec(X)'*a", "needs X (..., n, m), a (..., m*n); got X (5, 2, 3), a (5,)"),
+        ("a'*kron(X, X)*a", "needs a (..., n*n), X (..., n, m); got a (5,), X (5, 2, 3)"),
+    ],
+)
+def test_lengths_that_are_no_products_of_others_are_told(
+    text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("X.npy", draw(5, 2, 3))
+    np.save("a.npy", draw(5))
+    assert main(["gradient", text, "X=X.npy", "a=a.npy", "--out", "G.npy"]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("G.npy").exists()
+
+
 def test_an_input_is_only_read() -> None:
     np.save("X.npy", draw(3, 2, 2))
     Path("X.npy").chmod(0o400)

@@ -64,8 +64,11 @@ class Batch:
     def value_and_gradient(self, box: Box) -> tuple[Array, Array]:
         """Return the values and the gradients in a box of the batch."""
         arrays = {name: self._block(name, box) for name in self.sources}
-        with np.errstate(all="ignore"):
-            value, gradient = self.function.value_and_gradient(**arrays)
+        try:
+            with np.errstate(all="ignore"):
+                value, gradient = self.function.value_and_gradient(**arrays)
+        except ValueError:  # a length such as m*n is no product of the others
+            raise _misfit(self.function, self.sources) from None
         points = tuple(map(len, box))
         return (
             np.broadcast_to(value, points),
@@ -90,8 +93,12 @@ def _check_axes(function: Function, sources: Mapping[str, Source]) -> None:
             lengths.setdefault(axis, length) != length
             for axis, length in zip(axes, _core(function, name, sources), strict=True)
         ):
-            needed = ", ".join(f"{n} ({', '.join(('...', *a))})" for n, a in function.axes.items())
-            raise UsageError(f"{function.text} needs {needed}; got {_shapes(sources)}")
+            raise _misfit(function, sources)
+
+
+def _misfit(function: Function, sources: Mapping[str, Source]) -> UsageError:
+    needed = ", ".join(f"{n} ({', '.join(('...', *a))})" for n, a in function.axes.items())
+    return UsageError(f"{function.text} needs {needed}; got {_shapes(sources)}")
 
 
 def _core(function: Function, name: str, sources: Mapping[str, Source]) -> tuple[int, ...]:

@@ -47,6 +47,16 @@ def test_bounds_and_constraints_hold() -> None:
     np.testing.assert_allclose(x, [1.6 / 3, 0.8 / 3, 0.2], atol=1e-6)
 
 
+def test_constraints_are_counted_where_ones_are_outside_the_domain() -> None:
+    oracle = Oracle("x'*A*x", "x", A=np.eye(2))
+    distance = Oracle("log(x - a)", "x", a=np.ones(2), on_failure="raise")
+    constrained = problem(oracle, constraints=distance, lower=1.01, constraints_upper=np.inf)
+    constrained.add_option("print_level", 0)
+    x, info = constrained.solve(np.full(2, 3.0))
+    assert info["status"] == 0
+    np.testing.assert_allclose(x, 2, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "constraints",
     [

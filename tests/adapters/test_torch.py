@@ -127,6 +127,14 @@ def test_residuals_can_be_differentiated_once_in_both_modes() -> None:
         torch.func.hessian(f)(point[0])
 
 
+def test_residuals_are_counted_where_zero_is_outside_the_domain() -> None:
+    for A in (np.eye(2), np.stack([np.eye(2)] * 5)):
+        f = adapter.function(Oracle("log(A*x)", "x", A=A, on_failure="raise"))
+        x = torch.tensor([[2.0, 4.0]] * 3, dtype=torch.float64)
+        found = torch.func.vmap(torch.func.jacrev(f))(x)
+        np.testing.assert_allclose(found, np.broadcast_to(A / [2.0, 4.0], found.shape))
+
+
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_an_optimizer_of_pytorch_reaches_the_optimum_of_the_gradient_by_hand(name: str) -> None:
     problem = PROBLEMS[name]()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matgrad.adapters.oracles import count_of
 from matgrad.adapters.requirement import required
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def problem(
     n, m = oracle.size, 0
     callbacks: Any = _Callbacks(oracle)
     if constraints is not None:
-        m = len(constraints.residual(np.ones(n)))
+        m = count_of(constraints, n)
         _refuse_other_variables(oracle, constraints)
         callbacks = _Constrained(oracle, constraints)
     found = cyipopt.Problem(

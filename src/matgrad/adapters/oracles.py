@@ -45,6 +45,13 @@ def flat(oracle: "Oracle", shape: Lengths) -> Lengths:
     return (*shape[: len(shape) - len(core)], prod(core))
 
 
+def count_of(oracle: "Oracle", size: int) -> int:
+    """Return how many residuals an oracle has; at no x, since any may be outside their domain."""
+    batch, _ = oracle.axes((size,))
+    none = np.zeros((0, *(1,) * len(batch), size))
+    return int(oracle.with_constants().residual(none).shape[-1])
+
+
 @dataclass(frozen=True)
 class ByJacobian:
     """Residuals of x, with a Jacobian."""
@@ -107,7 +114,7 @@ def _of_residuals(oracle: "Oracle") -> tuple[Differentiable, Differentiable]:
 
     @lru_cache(1)
     def count(size: int) -> int:
-        return int(oracle.with_constants().residual(np.zeros(size)).shape[-1])
+        return count_of(oracle, size)
 
     def fit(shape: Lengths) -> Fit:
         return Fit(oracle.axes(shape)[0], [1], [(count(shape[-1]),)])

@@ -92,6 +92,22 @@ def test_a_dataset_has_its_variables_and_options_reach_xarray() -> None:
     np.testing.assert_allclose(found["second"], 8 * found["first"], rtol=1e-13)
 
 
+@pytest.mark.parametrize("join", ["inner", "outer", "left", "right"])
+def test_arrays_in_chunks_are_joined_as_those_in_memory(join: str) -> None:
+    some = X.isel(day=slice(5)).drop_vars(["row", "column"])
+    others = X.isel(day=slice(1, 7)).drop_vars(["row", "column"])
+    dims = (("row", "column"), ("column", "row"))
+
+    def traces(*arrays: Any, **options: Any) -> Any:
+        return adapter.apply(matgrad.trace_product, *arrays, dims=dims, **options)
+
+    found = traces(cut(some), others.chunk(day=2), join=join)
+    assert isinstance(found.data, da.Array)
+    xarray.testing.assert_allclose(found.compute(), traces(some, others, join=join))
+    with pytest.raises(ValueError, match="cannot align objects with join='exact'"):
+        traces(cut(some), cut(others))
+
+
 def form(A: Any, **keywords: Any) -> Any:
     return adapter.value_and_gradient(FORM, x, dims=["column"], A=A, **keywords)
 

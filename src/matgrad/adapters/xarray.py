@@ -77,7 +77,7 @@ def apply(kernel: np.ufunc, *arrays: Any, dims: Dims | Sequence[Dims], **options
     results = str(kernel.signature).split("->")[1].split("),")
     return xarray.apply_ufunc(
         kernel,
-        *xarray.unify_chunks(*arrays),
+        *_aligned(arrays, options.get("join", "exact"), options.get("exclude_dims", ())),
         input_core_dims=inputs,
         output_core_dims=[own if "n" in each else () for each in results],
         dask="parallelized",
@@ -148,7 +148,7 @@ def value_and_gradient(
     _refuse_dims(subject, function, dims)
     value, gradient = xarray.apply_ufunc(
         function,
-        *xarray.unify_chunks(*arrays),
+        *_aligned(arrays),
         input_core_dims=inputs,
         output_core_dims=[(), dims],
         dask="parallelized",
@@ -168,6 +168,16 @@ def _dims_of_arguments(kernel: np.ufunc, dims: Dims | Sequence[Dims]) -> list[Di
             f"{kernel.__name__}{kernel.signature}; got {dims}"
         )
     return found
+
+
+def _aligned(arrays: Sequence[Any], join: str = "exact", exclude: Any = ()) -> tuple[Any, ...]:
+    """Return arrays with the same labels, and then in the same chunks.
+
+    `xarray.apply_ufunc` aligns, too, but chunks of arrays of different lengths have no common ones.
+    """
+    xarray = required("xarray", "xarray", "xarray")
+    aligned = xarray.align(*arrays, join=join, exclude=exclude, copy=False)
+    return tuple(xarray.unify_chunks(*aligned))
 
 
 def _labelled(

@@ -1,7 +1,10 @@
 """Ipopt with oracles."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.optimize import LinearConstraint
 
 from matgrad import Oracle
 from matgrad.adapters.cyipopt import minimize, problem
@@ -45,6 +48,29 @@ def test_bounds_and_constraints_hold() -> None:
     assert info["status"] == 0
     # With x_3 at its bound, x_1 = 2 x_2 in what is left of 1.
     np.testing.assert_allclose(x, [1.6 / 3, 0.8 / 3, 0.2], atol=1e-6)
+
+
+@pytest.mark.parametrize("with_hessian", [False, True])
+def test_constraints_of_minimize_ipopt_may_have_a_hessian(with_hessian: bool) -> None:
+    oracle = Oracle("x'*A*x", "x", A=np.diag([1.0, 2.0]))
+    sum_to_one: dict[str, Any] = {
+        "type": "eq",
+        "fun": lambda x: x.sum() - 1,
+        "jac": lambda x: np.ones((1, 2)),
+    }
+    if with_hessian:
+        sum_to_one["hess"] = lambda x, multipliers: np.zeros((2, 2))
+    for constraints in (sum_to_one, [sum_to_one]):
+        found = minimize(oracle, [0.5, 0.5], constraints=constraints)
+        np.testing.assert_allclose(found.x, [2 / 3, 1 / 3], atol=1e-7)
+    assert bool(oracle.counts.hessp) == with_hessian
+
+
+def test_new_constraints_of_scipy_hold() -> None:
+    oracle = Oracle("x'*A*x", "x", A=np.diag([1.0, 2.0]))
+    sum_to_one = LinearConstraint([[1.0, 1.0]], 1, 1)
+    found = minimize(oracle, [0.5, 0.5], constraints=sum_to_one)
+    np.testing.assert_allclose(found.x, [2 / 3, 1 / 3], atol=1e-7)
 
 
 def test_constraints_are_counted_where_ones_are_outside_the_domain() -> None:

@@ -17,6 +17,9 @@ Array: TypeAlias = NDArray[Any]
 def minimize(oracle: "Oracle", x0: ArrayLike, **options: Any) -> Any:
     """Minimise a scalar by `cyipopt.minimize_ipopt`, with its gradient and its Hessian.
 
+    Ipopt takes the Hessian with those of all constraints only: where one has none, a dictionary
+    without ``hess``, it approximates both.
+
     Parameters
     ----------
     oracle : Oracle
@@ -27,10 +30,15 @@ def minimize(oracle: "Oracle", x0: ArrayLike, **options: Any) -> Any:
         Other arguments of `minimize_ipopt`, such as ``bounds`` and ``constraints``.
     """
     cyipopt = required("cyipopt", "optimize", "cyipopt")
-    oracle.prepare()
-    return cyipopt.minimize_ipopt(
-        oracle.value_and_gradient, np.ravel(x0), jac=True, hess=oracle.hess, **options
-    )
+    if _have_hessians(options.get("constraints", ())):
+        oracle.prepare()
+        options = {"hess": oracle.hess, **options}
+    return cyipopt.minimize_ipopt(oracle.value_and_gradient, np.ravel(x0), jac=True, **options)
+
+
+def _have_hessians(constraints: Any) -> bool:
+    listed = constraints if isinstance(constraints, list | tuple) else [constraints]
+    return all(isinstance(each, dict) and each.get("hess") is not None for each in listed)
 
 
 def problem(

@@ -5,6 +5,10 @@ block is a mapping of its own: its pages leave memory with it, where one mapping
 would keep every page that was ever read. A compressed member cannot be mapped; it is decompressed
 from front to back, as far as the next block. A block in Fortran order lies scattered over the
 file and is gathered in pieces; each block then costs a pass over the file.
+
+What is mapped is taken as it is: the checksum of a stored member is not tested, which would cost a
+pass over the file before the first block, and a .npy file has none. Those of compressed members
+are.
 """
 
 import struct

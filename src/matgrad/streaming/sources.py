@@ -11,7 +11,10 @@ pass over the file before the first block, and a .npy file has none. Those of co
 are.
 """
 
+import lzma
 import struct
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +36,17 @@ Entries = Callable[[int, int], Array]
 
 PIECE = 1 << 22
 """Bytes of a file that may be read to pick scattered entries from them."""
+
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+"""What the standard library raises of damaged archives, one or the other by their compression."""
 
 
 @contextmanager
@@ -160,7 +174,7 @@ def _open_member(files: ExitStack, file: IO[bytes], end: int, path: str, key: st
             start = _stored_at(file, member)
             return _map(file, path, start, length=min(member.file_size, end - start))
         return _stream(files.enter_context(archive.open(member)), path, member.file_size)
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError) as error:
+    except DAMAGE as error:
         raise FileError(f"cannot read {path}: {error}") from error
 
 
@@ -208,7 +222,7 @@ def _stream(member: IO[bytes], path: str, length: int) -> Source:
         try:
             member.seek(offset + first * dtype.itemsize)
             _fill(run.view(np.uint8), member)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except DAMAGE as error:
             raise FileError(f"cannot read {path}: {error}") from error
         return run
 
@@ -229,18 +243,22 @@ def _fill(buffer: npt.NDArray[np.uint8], stream: IO[bytes]) -> None:
 def _read_header(stream: IO[bytes], path: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return the shape, whether in Fortran order, and the dtype, and stop behind the header."""
     try:
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            header = np.lib.format.read_array_header_1_0(stream)
-        else:
-            header = np.lib.format.read_array_header_2_0(stream)
-    except ValueError as error:
+        match np.lib.format.read_magic(stream):
+            case (1, 0):
+                header = np.lib.format.read_array_header_1_0(stream)
+            case (2, 0) | (3, 0):  # another encoding, for names of fields
+                header = np.lib.format.read_array_header_2_0(stream)
+            case version:
+                raise ValueError(f"there is no version {version}")
+    except (ValueError, TypeError, tokenize.TokenError) as error:  # NumPy parses it as Python
         raise FileError(f"{path} is neither a .npy nor an .npz file") from error
     shape, fortran_order, dtype = header
-    if min(shape, default=0) < 0:
+    if not all(0 <= length <= sys.maxsize for length in shape):
         raise FileError(f"{path} has the impossible shape {shape}")
     if dtype.hasobject:
         raise FileError(f"{path} holds Python objects, not numbers")
+    if dtype.subdtype is not None:
+        raise FileError(f"{path} holds arrays in an array, not numbers")
     return shape, fortran_order, dtype
 
 

@@ -222,6 +222,19 @@ def test_an_oracle_of_whole_numbers_is_float64(dtype: Any) -> None:
     np.testing.assert_allclose(residual, np.full(2, 1 / 3), strict=True)
 
 
+def test_lists_and_arrays_are_taken_for_tensors() -> None:
+    rows = [[2.0, 1.0], [1.0, 3.0]]
+    for given in (rows, np.array(rows)):
+        np.testing.assert_allclose(adapter.det(given), 5.0, rtol=1e-6)
+        np.testing.assert_allclose(adapter.function(Oracle("tr(X)", "X"))(given), 5.0)
+
+
+def test_tensors_that_are_negative_by_a_bit_are_themselves() -> None:
+    X = torch.tensor([[2.0 - 1.0j, 4.0j], [1.0j, 3.0 - 3.0j]], dtype=torch.complex128).conj().imag
+    assert X.is_neg()
+    np.testing.assert_allclose(adapter.det(X), np.linalg.det([[1.0, -4.0], [-1.0, 3.0]]))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -109,6 +109,7 @@ def function(oracle: "Oracle") -> Callable[[Tensor], Tensor]:
     product: Call = _differentiable(parts.product, of)
 
     def value(x: Tensor) -> Tensor:
+        x = torch.as_tensor(x)
         return call(x.reshape(flat(oracle, tuple(x.shape))))[0]
 
     return value
@@ -203,6 +204,7 @@ def _of_one_dtype(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
     It is that of the kernels, which take whole numbers for float64.
     """
+    inputs = [torch.as_tensor(X) for X in inputs]
     dtypes = [X.dtype if X.is_floating_point() or X.is_complex() else torch.float64 for X in inputs]
     dtype = reduce(torch.promote_types, dtypes)
     return tuple(X.to(dtype) for X in inputs)
@@ -212,7 +214,7 @@ def _array(name: str, X: Tensor) -> np.ndarray[Any, Any]:
     if X.device.type != "cpu" or X.is_complex():
         what = "complex" if X.is_complex() else f"on {X.device}"
         raise TypeError(f"{name} needs real tensors on the CPU; got one that is {what}")
-    array: np.ndarray[Any, Any] = X.detach().numpy()
+    array: np.ndarray[Any, Any] = X.detach().resolve_neg().numpy()
     return array
 
 

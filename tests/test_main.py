@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -227,6 +228,28 @@ def test_a_terminal_shows_how_far_it_is(rich: bool, tmp_path: Path) -> None:
     assert "100%" in shown
     assert ("━" in shown) is rich
     assert ("####" in shown) is not rich
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", np.eye(2))
+    for verb, code in [
+        ("list logdet", 0),
+        ("gradient 'det(X)' X=X.npy --out G.npy --force", 0),
+        ("gradient 'det(X)' X=no.npy --out G.npy --force", 2),
+    ]:
+        result = subprocess.run(
+            f"{shlex.join(MATGRAD)} {verb} {closed}",
+            shell=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert result.returncode == code
+        assert "Traceback" not in result.stderr
+        assert "cannot read" not in result.stdout
+    np.testing.assert_array_equal(np.load(tmp_path / "G.npy"), np.eye(2))
 
 
 def test_a_pipe_shows_nothing(tmp_path: Path) -> None:

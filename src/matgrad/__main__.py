@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["gradient", "det(X)", "X=no-such-file.npy", "--out", "gradient.npy"])
     2
     """
+    _open_closed_streams()
     try:
         options = _parser().parse_args(argv)
         with _terminations_raised():
@@ -69,6 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _complain(f"out of memory: {error}", 2)
     return code
+
+
+def _open_closed_streams() -> None:
+    """Write to nowhere where the caller has closed a stream (`>&-`): for Python it is None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 class Parser(argparse.ArgumentParser):

@@ -87,6 +87,7 @@ def test_white_space_does_not_matter(function: Function) -> None:
         ("X", "X is no scalar"),
         ("det(Y)", r"det\(Y\) has no variable X; it has Y; --wrt names the variable"),
         ("trace(X)", "there is no function trace"),
+        ("trace-produkt", "there is no formula 'trace-produkt'; the nearest are trace-product"),
         ("tr(A*expm(X))", r"expm\(X\) is a series"),
     ],
 )
@@ -104,6 +105,13 @@ def test_any_scalar_expression_is_a_function() -> None:
     value, gradient = function.value_and_gradient(A=A, x=x, b=b)
     np.testing.assert_allclose(value, ((x @ A.T - b) ** 2).sum(axis=-1))
     np.testing.assert_allclose(gradient, 2 * (x @ A.T - b) @ A)
+
+
+def test_a_difference_with_its_variable_is_no_id() -> None:
+    function = find("alpha-beta", "alpha")
+    value, gradient = function.value_and_gradient(alpha=np.array(3.0), beta=np.array(1.0))
+    assert value == 2
+    assert gradient == 1
 
 
 def test_names_may_be_declared() -> None:

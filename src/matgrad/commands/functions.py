@@ -4,6 +4,7 @@ Whatever the function, a batch asks for the same things: the variables with thei
 value with its gradient on arrays.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matgrad import linalg
+from matgrad.commands import showing
 from matgrad.commands.errors import UsageError
 from matgrad.formulas import Formula, catalog
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from matgrad.expression import Expression
 
 Array = npt.NDArray[Any]
+
+ID = r"[a-z0-9]+(-[a-z0-9]+)+"
+"""What is an id, even if no formula has it: a difference without capitals has no variable X."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ def find(
     Raises
     ------
     UsageError
-        If the text is no expression, it has no such variable, there is no gradient, or something
-        is declared of a formula.
+        If the text is neither id nor expression, it has no such variable, there is no gradient, or
+        something is declared of a formula.
 
     Examples
     --------
@@ -75,8 +80,9 @@ def find(
     >>> find("quadratic-form").axes
     {'x': ('n',), 'A': ('n', 'n')}
     """
-    if text.strip() in catalog:
-        return _of_formula(catalog[text.strip()], wrt, declared or {})
+    id = text.strip()
+    if id in catalog or (wrt is None and re.fullmatch(ID, id)):
+        return _of_formula(showing.find(id), wrt, declared or {})
     for function in FUNCTIONS:
         if function.text == "".join(text.split()) and wrt in (None, "X") and not declared:
             return function

@@ -128,6 +128,14 @@ def test_options_may_come_before_the_files() -> None:
     assert np.array_equal(np.load("gradient.npy"), np.eye(2))
 
 
+def test_outputs_may_be_in_the_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "home").mkdir()
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    np.save("X.npy", draw(2, 2))
+    assert main(["gradient", "tr(X)", "X=X.npy", "--out=~/G.npy", "--value=~/f.npy"]) == 0
+    assert sorted(os.listdir("home")) == ["G.npy", "f.npy"]
+
+
 def test_values_that_are_not_finite_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     np.save("X.npy", [np.eye(2), np.zeros((2, 2)), -np.eye(2), np.diag([1, -1])])
     assert (

@@ -33,6 +33,10 @@ outputs appear together when all is done, or not at all.
 """
 
 
+FILE: Any = {"metavar": "FILE", "type": os.path.expanduser}
+"""A path; shells leave the ~ in --out=~/G.npy as it is."""
+
+
 def add_parser(verbs: Any) -> None:
     """Declare the verb and its options."""
     parser = verbs.add_parser(
@@ -58,8 +62,8 @@ def add_parser(verbs: Any) -> None:
         metavar="NAME",
         help="the variable (default: X; of a formula, that which `matgrad show` names)",
     )
-    parser.add_argument("--out", required=True, metavar="FILE", help="the .npy file to write")
-    parser.add_argument("--value", metavar="FILE", help="a .npy file for the values, too")
+    parser.add_argument("--out", required=True, help="the .npy file to write", **FILE)
+    parser.add_argument("--value", help="a .npy file for the values, too", **FILE)
     parser.add_argument("--force", action="store_true", help="replace files that exist")
     parser.add_argument(
         "--block-bytes",

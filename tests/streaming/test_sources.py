@@ -229,6 +229,13 @@ def test_the_name_of_an_array_is_needed_among_several(tmp_path: Path) -> None:
         opened(path)
 
 
+def test_an_archive_without_arrays_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "X.npz")
+    for key in (None, "X"):
+        with pytest.raises(FileError, match=r"X\.npz holds no array$"):
+            opened(tmp_path / "X.npz", key)
+
+
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     path, _ = save(tmp_path, "stored", np.eye(2))
     with pytest.raises(FileError, match=r"no array 'Y'; it holds other, X"):

@@ -184,7 +184,9 @@ def _choose(archive: zipfile.ZipFile, path: str, key: str | None) -> zipfile.Zip
         (key,) = members
     if key in members:
         return members[key]
-    names = ", ".join(members) or "no array at all"
+    if not members:
+        raise FileError(f"{path} holds no array")
+    names = ", ".join(members)
     if key is None:
         raise FileError(f"{path} holds {names}; choose one with {path}:NAME")
     raise FileError(f"{path} has no array {key!r}; it holds {names}")

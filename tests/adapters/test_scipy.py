@@ -78,6 +78,33 @@ def test_root_finds_where_residuals_vanish_and_where_a_gradient_does() -> None:
     np.testing.assert_allclose(root(quadratic, np.zeros(2)).x, wanted)
 
 
+@pytest.mark.parametrize("method", ["Nelder-Mead", "Powell", "COBYLA", "COBYQA"])
+def test_methods_without_derivatives_ask_for_none(method: str) -> None:
+    problem = logistic()
+    found = minimize(problem.oracle, problem.start, method=method, tol=1e-6)
+    assert found.success
+    assert np.abs(problem.by_hand(found.x)[1]).max() < 1e-2
+    assert problem.oracle.counts.gradients == 0
+
+
+def test_a_method_may_be_a_function() -> None:
+    def descend(fun: Any, x0: Array, *, jac: Any, **_: Any) -> Any:
+        return scipy.optimize.OptimizeResult(x=x0 - jac(x0), fun=fun(x0))
+
+    problem = logistic()
+    value, gradient = problem.by_hand(problem.start)
+    found = minimize(problem.oracle, problem.start, method=descend)
+    np.testing.assert_allclose(found.x, problem.start - gradient)
+    assert found.fun == pytest.approx(value)
+
+
+@pytest.mark.parametrize("method", ["broyden1", "krylov", "df-sane", "anderson"])
+def test_methods_of_root_without_a_jacobian_ask_for_none(method: str) -> None:
+    A, b = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([1.0, 2.0])
+    found = root(Oracle("A*x - b", "x", A=A, b=b), np.zeros(2), method=method)
+    np.testing.assert_allclose(found.x, np.linalg.solve(A, b), atol=1e-4)
+
+
 def test_the_operator_multiplies_by_the_hessian_after_the_oracle_has_moved_on() -> None:
     problem = likelihood()
     operator = problem.oracle.operator(problem.start)

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 
-# The methods of `scipy.optimize.minimize` that ask for Hessian products, and for the Hessian.
+# The methods of `scipy.optimize.minimize` that want values alone, Hessian products, the Hessian.
+BY_VALUES = frozenset({"nelder-mead", "powell", "cobyla", "cobyqa"})
 BY_PRODUCTS = frozenset({"newton-cg", "trust-ncg", "trust-krylov", "trust-constr"})
 BY_HESSIAN = frozenset({"dogleg", "trust-exact"})
 
+# The methods of `scipy.optimize.root` that want the Jacobian.
+BY_JACOBIAN = frozenset({"hybr", "lm"})
 
-def minimize(oracle: "Oracle", x0: ArrayLike, *, method: str | None = None, **options: Any) -> Any:
+
+def minimize(oracle: "Oracle", x0: ArrayLike, *, method: Any = None, **options: Any) -> Any:
     """Minimise a scalar by `scipy.optimize.minimize`, with the derivatives that a method uses.
 
     Parameters
@@ -35,9 +39,10 @@ def minimize(oracle: "Oracle", x0: ArrayLike, *, method: str | None = None, **op
         The scalar.
     x0 : array_like
         Where it starts, flat or in the shape of the only variable.
-    method : str, optional
+    method : str or callable, optional
         As for SciPy. "Newton-CG", "trust-ncg", "trust-krylov" and "trust-constr" get Hessian
-        products, "dogleg" and "trust-exact" the Hessian, others value and gradient.
+        products, "dogleg" and "trust-exact" the Hessian, "Nelder-Mead", "Powell", "COBYLA" and
+        "COBYQA" the value, others value and gradient.
     **options
         Other arguments of SciPy's function, such as ``bounds`` and ``tol``.
 
@@ -47,7 +52,9 @@ def minimize(oracle: "Oracle", x0: ArrayLike, *, method: str | None = None, **op
         Its ``x`` is flat.
     """
     optimize = required("scipy.optimize", "optimize", "SciPy")
-    asked = (method or "").lower()
+    asked = method.lower() if isinstance(method, str) else ""
+    if asked in BY_VALUES:
+        return optimize.minimize(oracle.value, np.ravel(x0), method=method, **options)
     if asked in BY_PRODUCTS:
         oracle.prepare()
         options = {"hessp": oracle.hessp, **options}
@@ -69,10 +76,13 @@ def least_squares(oracle: "Oracle", x0: ArrayLike, **options: Any) -> Any:
 def root(oracle: "Oracle", x0: ArrayLike, **options: Any) -> Any:
     """Find where all residuals are zero by `scipy.optimize.root`; of a scalar, its gradient."""
     optimize = required("scipy.optimize", "optimize", "SciPy")
-    oracle.prepare()
-    if oracle.is_scalar:
-        return optimize.root(oracle.gradient, np.ravel(x0), jac=oracle.hess, **options)
-    return optimize.root(oracle.residual, np.ravel(x0), jac=oracle.jacobian, **options)
+    function, jacobian = (
+        (oracle.gradient, oracle.hess) if oracle.is_scalar else (oracle.residual, oracle.jacobian)
+    )
+    if options.get("method", "hybr").lower() in BY_JACOBIAN:
+        oracle.prepare()
+        options = {"jac": jacobian, **options}
+    return optimize.root(function, np.ravel(x0), **options)
 
 
 def operator(size: int, product: Callable[[Array], Array], dtype: np.dtype[Any]) -> Any:

@@ -25,7 +25,9 @@ Array: TypeAlias = NDArray[Any]
 def objective(oracle: "Oracle") -> Callable[[Array, Array], float]:
     """Return the function f(x, gradient) that ``set_min_objective`` and its relatives take.
 
-    It computes no gradient where NLopt asks for none, which it says by an empty array.
+    It computes no gradient where NLopt asks for none, which it says by an empty array. What is
+    raised (``on_failure="raise"``) comes through NLopt, except that LD_LBFGS, LD_TNEWTON and LD_VAR
+    turn it into a RuntimeError without words.
     """
 
     def evaluate(x: Array, gradient: Array) -> float:

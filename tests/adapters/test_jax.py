@@ -97,6 +97,12 @@ def test_an_oracle_can_be_differentiated_twice_in_both_modes_and_under_vmap(name
         np.testing.assert_allclose(hessians[1], jax.jacrev(inner(f))(pair[1]), rtol=1e-9, atol=1e-9)
 
 
+def test_transposes_that_nothing_derives_are_refused_in_a_sentence() -> None:
+    for f in (adapter.trace, adapter.det, lambda X: adapter.trace_product(jnp.eye(2), X)):
+        with pytest.raises(NotImplementedError, match=r"no transpose of .*; take jax.vjp"):
+            jax.linear_transpose(f, jnp.eye(2))(jnp.ones(()))
+
+
 def test_a_batch_of_no_problems_has_no_values() -> None:
     oracle, x = ORACLES["matrix"]
     assert adapter.function(oracle)(jnp.zeros((0, *x.shape))).shape == (0,)

@@ -29,7 +29,7 @@ import numpy as np
 from matgrad.adapters import rules
 from matgrad.adapters.oracles import flat, parts_of
 from matgrad.adapters.requirement import required
-from matgrad.adapters.rules import ByGradients, Differentiable, Functions
+from matgrad.adapters.rules import ByGradients, Differentiable, Functions, Symmetric
 
 if TYPE_CHECKING:
     from matgrad.oracle import Oracle
@@ -208,7 +208,9 @@ def _pushed(
 def _transposed(
     cotangents: Sequence[Any], *arrays: Any, what: Differentiable, of: Functions
 ) -> list[Any]:
-    """Pull through an operator, the only function with a result that is linear in an argument."""
+    """Pull through an operator, the only function that derivatives have JAX transpose."""
+    if not isinstance(what.rule, Symmetric):
+        raise NotImplementedError(f"there is no transpose of {what.name}; take jax.vjp")
     X, _ = arrays
     if type(cotangents[0]) is ad.Zero:
         return [None, cotangents[0]]

@@ -50,6 +50,14 @@ def test_bounds_and_constraints_hold() -> None:
     np.testing.assert_allclose(x, [1.6 / 3, 0.8 / 3, 0.2], atol=1e-6)
 
 
+def test_bounds_may_have_the_shape_of_a_matrix() -> None:
+    lower = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]])
+    bounded = problem(Oracle("norm(X - A)^2", "X", A=np.zeros((2, 3))), lower=lower)
+    bounded.add_option("print_level", 0)
+    x, _ = bounded.solve(np.full(6, 5.0))
+    np.testing.assert_allclose(x.reshape(2, 3), lower, atol=1e-4)
+
+
 @pytest.mark.parametrize("with_hessian", [False, True])
 def test_constraints_of_minimize_ipopt_may_have_a_hessian(with_hessian: bool) -> None:
     oracle = Oracle("x'*A*x", "x", A=np.diag([1.0, 2.0]))

@@ -60,7 +60,7 @@ def problem(
         Residuals of the same variables in the same places of x, which stay between two bounds.
         With them Ipopt approximates the Hessian; without them it gets that of the oracle.
     lower, upper : array_like, optional
-        Bounds of x.
+        Bounds of x, flat or in the shape of the only variable.
     constraints_lower, constraints_upper : array_like
         Bounds of the residuals; 0 and 0 make them equations.
 
@@ -152,4 +152,5 @@ class _Constrained(_Objective):
 
 
 def _bounds(given: ArrayLike | None, otherwise: float, size: int) -> Array:
-    return np.broadcast_to(np.asarray(otherwise if given is None else given, float), size).copy()
+    flat = np.ravel(np.asarray(otherwise if given is None else given, float))
+    return np.broadcast_to(flat, size).copy()

@@ -229,6 +229,15 @@ def test_what_does_not_fit_is_refused_in_a_sentence(name: str) -> None:
         call()
 
 
+def test_an_array_without_names_is_refused() -> None:
+    for arrays in ([MATRIX], [X, MATRIX]):
+        kernel = (matgrad.det, matgrad.trace_product)[len(arrays) - 1]
+        with pytest.raises(TypeError, match="apply needs a DataArray or a Dataset; got ndarray"):
+            adapter.apply(
+                kernel, *arrays, dims=[("row", "column"), ("column", "row")][: len(arrays)]
+            )
+
+
 def test_an_unknown_constant_is_refused_by_its_name() -> None:
     with pytest.raises(TypeError, match="quadratic-form has no variable B; it takes x, A"):
         form(np.eye(3), B=1.0)

@@ -57,6 +57,8 @@ def apply(kernel: np.ufunc, *arrays: Any, dims: Dims | Sequence[Dims], **options
 
     Raises
     ------
+    TypeError
+        If an argument is no DataArray or Dataset.
     ValueError
         If it is no kernel of `matgrad.linalg`, or `dims` does not name two dimensions for each
         argument.
@@ -73,6 +75,9 @@ def apply(kernel: np.ufunc, *arrays: Any, dims: Dims | Sequence[Dims], **options
     """
     xarray = required("xarray", "xarray", "xarray")
     inputs = _dims_of_arguments(kernel, dims)
+    for each in arrays:
+        if not isinstance(each, xarray.DataArray | xarray.Dataset):
+            raise TypeError(f"apply needs a DataArray or a Dataset; got {type(each).__name__}")
     own = inputs[0][::-1] if kernel.__name__ in INVERSES else inputs[0]
     results = str(kernel.signature).split("->")[1].split("),")
     return xarray.apply_ufunc(

@@ -166,6 +166,15 @@ def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
         adapter.rows_of_file(tmp_path / "number.npy", 20)
 
 
+def test_a_file_of_no_numbers_and_chunks_of_no_rows_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "words.npy", np.array(["a", "b"]))
+    with pytest.raises(ValueError, match="rows_of_file needs an array of numbers; got <U1 in"):
+        adapter.rows_of_file(tmp_path / "words.npy", 1)
+    np.save(tmp_path / "X.npy", X)
+    with pytest.raises(ValueError, match="at least one row in a chunk; got 0"):
+        adapter.rows_of_file(tmp_path / "X.npy", 0)
+
+
 def test_an_optimizer_finds_the_same_on_a_cluster(client: Any) -> None:
     rows = client.persist([cut(X, 7), cut(y, 7)])
 
@@ -228,6 +237,11 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         ValueError,
         "Core dimension `'A_1'` consists of multiple chunks",
         lambda: adapter.value_and_gradient(FORM, cut(x, 4), A=cut(A, 4, 3, 2)),
+    ),
+    "unknown-lengths": (
+        ValueError,
+        r"value_and_gradient needs x of known lengths; got shape \(nan, 3\), which x.compute_chunk",
+        lambda: adapter.value_and_gradient(FORM, cut(x, 4)[cut(x, 4)[:, 0] > 0], A=A[0]),
     ),
     "identity": (
         ValueError,

@@ -119,6 +119,13 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         r"needs as many rows everywhere; got X \(50, 4\), y \(49,\)",
         lambda: adapter.total_value_and_gradient(LOGISTIC, w, X=cut(X, 7), y=cut(y[1:], 7)),
     ),
+    "rows-of-unknown-number": (
+        ValueError,
+        r"needs X of known lengths; got shape \(nan, 4\), which X.compute_chunk_sizes\(\) measures",
+        lambda: adapter.total_value_and_gradient(
+            LOGISTIC, w, X=cut(X, 7)[cut(y, 7) > 0], y=cut(y, 7)[cut(y, 7) > 0]
+        ),
+    ),
     "data-with-a-batch": (
         ValueError,
         r"needs y with a row for each observation and no batch; got shape \(1, 50\)",

@@ -84,6 +84,7 @@ def value_and_gradient(
         for name, each in moving_constants(subject, constants).items()
     }
     x = da.asarray(x)
+    _refuse_unknown_lengths("value_and_gradient", {"x": x, **constants})
     function = Pieces(subject, x, constants)
     arrays = [x, *(constants[name] for name in function.names)]
     empty = function.value, function.gradient
@@ -180,7 +181,7 @@ def rows_of_file(path: "str | PathLike[str]", rows: int) -> "DaskArray":
     OSError
         If the file cannot be read.
     ValueError
-        If it is no .npy file of numbers with at least one axis.
+        If it is no .npy file of numbers with at least one axis, or a chunk has no row.
 
     Examples
     --------
@@ -197,6 +198,10 @@ def rows_of_file(path: "str | PathLike[str]", rows: int) -> "DaskArray":
     file = _File(path)
     if file.ndim == 0:
         raise ValueError(f"rows_of_file needs an array with rows; got a number in {path}")
+    if file.dtype.kind not in "biufc":
+        raise ValueError(f"rows_of_file needs an array of numbers; got {file.dtype} in {path}")
+    if rows < 1:
+        raise ValueError(f"rows_of_file needs at least one row in a chunk; got {rows}")
     return da.from_array(file, chunks=(rows, *file.shape[1:]))
 
 
@@ -238,9 +243,20 @@ def _check_rows(subject: Subject, data: "Mapping[str, DaskArray]") -> None:
                 f"total_value_and_gradient needs {name} in chunks of whole rows; "
                 f"got chunks of shape {each.chunksize} in {each.shape}"
             )
+    if len(data) > 1:
+        _refuse_unknown_lengths("total_value_and_gradient", data)
     if len({each.shape[0] for each in data.values()}) > 1:
         listed = ", ".join(f"{name} {each.shape}" for name, each in data.items())
         raise ValueError(f"total_value_and_gradient needs as many rows everywhere; got {listed}")
+
+
+def _refuse_unknown_lengths(function: str, arrays: Mapping[str, Any]) -> None:
+    for name, each in arrays.items():
+        if not np.isscalar(each) and np.isnan(each.shape).any():
+            raise ValueError(
+                f"{function} needs {name} of known lengths; got shape {each.shape}, which "
+                f"{name}.compute_chunk_sizes() measures"
+            )
 
 
 def _names(prefix: str, count: int) -> tuple[str, ...]:

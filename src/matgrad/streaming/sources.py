@@ -11,14 +11,13 @@ pass over the file before the first block, and a .npy file has none. Those of co
 are.
 """
 
-import lzma
 import struct
 import sys
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -37,16 +36,20 @@ Entries = Callable[[int, int], Array]
 PIECE = 1 << 22
 """Bytes of a file that may be read to pick scattered entries from them."""
 
-DAMAGE = (
+DAMAGE: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     struct.error,
     EOFError,
     OSError,
     RuntimeError,
 )
 """What the standard library raises of damaged archives, one or the other by their compression."""
+
+with suppress(ImportError):  # Python may be built without it
+    from lzma import LZMAError
+
+    DAMAGE += (LZMAError,)
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def _differentiable(what: Differentiable, of: Functions | None = None) -> Call:
 def _function(what: Differentiable, of: Functions | None) -> Call:
     def forward(*inputs: Tensor) -> tuple[Tensor, ...]:
         if torch._C._len_torch_dispatch_stack():
-            return _recorded(call, inputs)
+            return _traced(call, inputs)
         results = what.function(*[_array(what.name, X) for X in inputs])
         results = results if isinstance(results, tuple) else (results,)
         return tuple(torch.from_numpy(np.asarray(each)) for each in results)
@@ -176,23 +176,23 @@ def _function(what: Differentiable, of: Functions | None) -> Call:
     return call
 
 
-def _recorded(call: Call, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _traced(call: Call, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Call by an operator of PyTorch, which a tracer sees.
 
     It would take what comes from NumPy for a constant. Its graph needs the function as long as it
-    lives, which nobody tells, so that what has been recorded once is kept.
+    lives, which nobody tells, so that what has been traced once is kept.
     """
-    if call not in _RECORDED:
-        _RECORDED.append(call)
+    if call not in _TRACED:
+        _TRACED.append(call)
     with torch._C._AutoDispatchBelowAutograd():
-        return tuple(torch.ops.matgrad.call(_RECORDED.index(call), inputs))
+        return tuple(torch.ops.matgrad.call(_TRACED.index(call), inputs))
 
 
 def _replayed(place: int, inputs: Sequence[Tensor]) -> list[Tensor]:
-    return list(_RECORDED[place](*inputs))
+    return list(_TRACED[place](*inputs))
 
 
-_RECORDED: list[Call] = []
+_TRACED: list[Call] = []
 _library = torch.library.Library("matgrad", "FRAGMENT")
 _library.define("call(int place, Tensor[] inputs) -> Tensor[]")
 _library.impl("call", _replayed, "CPU")

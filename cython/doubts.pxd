@@ -16,12 +16,12 @@ as above. Pivots are the same with and without a gradient, so that all functions
 matrices are singular.
 """
 
-from libc.math cimport INFINITY, NAN, fabs, isinf, isnan
+from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, ldexp
 from libc.stdint cimport int64_t
 
 from lanes cimport (
-    absolute, both, broadcast, complement, either, equal, greater, lane, maximum, multiply_add,
-    select, set_element, vd, vf, width, zero_where,
+    absolute, both, broadcast, complement, either, equal, greater, lane, mask_bits, maximum,
+    multiply_add, select, set_element, vd, vf, width, zero_where,
 )
 from pack cimport read
 from plain cimport FINE, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor
@@ -47,19 +47,24 @@ cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept
     return either(found, greater(most, broadcast(2.0 ** 1000 if lane is vd else 2.0 ** 120, most)))
 
 
-cdef inline lane uncertain(const lane *pivots, Py_ssize_t n) noexcept nogil:
+cdef inline lane uncertain(const lane *pivots, Py_ssize_t n, bint *moderate) noexcept nogil:
     """Where anything at all is out of the ordinary, or a matrix may be singular: a pivot below
     2^-40 of n times the largest (2^-13), which no entry of the matrix exceeds, is not far from
     rounding. (2^-24 would also find what rounding makes of a zero behind a tiny pivot, but send
     ill-conditioned batches to panels one by one: covariances of 16 near points would take 3 times
-    the time.) All pivots after one that is NaN are NaN, and so is the largest then."""
+    the time.) All pivots after one that is NaN are NaN, and so is the largest then.
+
+    They are `moderate` if no product of some of them can leave the range."""
     cdef bint double_precision = lane is vd
     cdef lane sign = broadcast(-0.0, pivots[0]), most = absolute(pivots[0])
     cdef lane least_negated = either(pivots[0], sign), enough
+    cdef double far = ldexp(1.0, <int> ((900 if lane is vd else 100) // n))
     cdef Py_ssize_t k
     for k in range(1, n):
         least_negated = maximum(least_negated, either(pivots[k], sign))
         most = maximum(most, absolute(pivots[k]))
+    moderate[0] = not mask_bits(either(greater(most, broadcast(far, most)),
+                                       greater(least_negated, broadcast(-1 / far, most))))
     most = most * broadcast(<double> n, most)
     enough = greater(most * broadcast(-(2.0 ** -40) if double_precision else -(2.0 ** -13), most),
                      least_negated)

@@ -132,6 +132,7 @@ cdef inline int register_group(
     cdef lane *order = pivots + n
     cdef lane exponent = broadcast(0.0, memory[0]), others, last, det, det_exponent
     cdef unsigned int doubtful, left
+    cdef bint moderate
     cdef small a[MOST_LANES]
     lay_out(a, n, beside, fews, inverse, order + n)
     for few in range(fews):
@@ -139,7 +140,7 @@ cdef inline int register_group(
             place_rows(a + w, g.matrices[w], n, g.row_stride, g.column_stride,
                        <lane *> a[w].result)
         eliminate_few(a + few * beside, few * beside, beside, n, inverse, pivots, order)
-    left = doubtful = mask_bits(uncertain(pivots, n))
+    left = doubtful = mask_bits(uncertain(pivots, n, &moderate))
     last = pivots[n - 1]
     others = level_signs(order, n)
     multiply_lanes(pivots, n - 1, &others, &exponent)

@@ -131,7 +131,7 @@ static inline void finish_row(int j, bool kept, V *x, V *entries, pivot_place<V,
     }
     if (kept)
 #pragma GCC unroll 32
-        for (int k = 0; k < K; k++) row[k] = x[k];
+        for (int k = 0; k < K; k++) row[k] = x[k] * entries[k * N + k];
 }
 
 template <int N, class V>
@@ -151,7 +151,7 @@ __attribute__((noinline, flatten)) static V eliminate_size(bool kept, const char
 
 /* ---- the inverse --------------------------------------------------------------------------------- */
 
-/* What row K - 1 has kept changes places with those after it. */
+/* Entries change places as rows from `first` on have it, which leaves those before it where they are. */
 template <int K, int N, class V>
 static inline void change_all_places(int first, V *x, const pivot_place<V, N> *places) {
     if constexpr (K < N - 1) {
@@ -162,25 +162,27 @@ static inline void change_all_places(int first, V *x, const pivot_place<V, N> *p
 /* Factors as if rows had been in their last order from the start, and that order. */
 template <int N, class V>
 static inline void put_in_order(V *entries, const pivot_place<V, N> *places, V *order) {
+    for (int i = 0; i < N; i++) order[i] = (V)(bits<V>{} + i);
     for (int k = -1; k < N - 2; k++) {
         V x[N], *row = k < 0 ? order : entries + k * N;
 #pragma GCC unroll 32
-        for (int i = 0; i < N; i++) x[i] = k < 0 ? (V)(bits<V>{} + i) : row[i];
+        for (int i = 0; i < N; i++) x[i] = row[i];
         change_all_places<0, N>(k + 1, x, places);
 #pragma GCC unroll 32
-        for (int i = 0; i < N; i++) row[i] = i > k ? x[i] : row[i];
+        for (int i = 0; i < N; i++) row[i] = x[i];
     }
 }
 
-/* Row `start` of the upper triangle's inverse: z[k] waits to be divided by -pivot. */
+/* Row `start` of the upper triangle's inverse. Entries are over -pivot of their row, so that no product waits
+ * for a quotient (inv takes 0.97 of the time at n = 16). */
 template <int K, int N, class V>
 static inline void substitute(int start, V multiple, V *z, const V *entries) {
     if constexpr (K < N) {
         if (K == start) z[K] = -multiple;
         if (K >= start) {
-            z[K] = z[K] * entries[K * N + K];
 #pragma GCC unroll 32
             for (int j = K + 1; j < N; j++) z[j] = multiply_add(z[K], entries[j * N + K], z[j]);
+            z[K] = z[K] * entries[K * N + K];
         }
         substitute<K + 1, N>(start, multiple, z, entries);
     }

@@ -112,8 +112,9 @@ cdef inline int closed_groups(
 cdef inline void factor_large(
     lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
 ) noexcept nogil:
-    """In registers where rows fit them; else on lanes where a group fits the cache and fills the
-    lanes and panels do not serve; else one matrix at a time."""
+    """On lanes by code of their size if they are small; else in registers where rows fit them; else
+    on lanes where a group fits the cache and fills the lanes and panels do not serve; else one
+    matrix at a time."""
     cdef Py_ssize_t n = dimensions[1], vectors = rows_needed(n, like)
     cdef int status = FINE, part, W = width(like)
     cdef batch b
@@ -174,9 +175,8 @@ cdef inline bint fits_registers(Py_ssize_t n, lane like) noexcept nogil:
 cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexcept nogil:
     """Whether a group of so many matrices is faster on lanes; rows give the same bits.
 
-    One matrix alone is not: inv takes 0.9 of the time in rows at n = 8, 0.65 at n = 16, det 1.15
-    times at n = 10 and 0.85 at n = 16. Two are up to n = 19 (Zen 5, AVX-512, where all these sizes
-    are now for registers)."""
+    One matrix alone is not: at n = 16 det takes 0.85 of the time in rows, inv 0.65. Two are up to
+    n = 19 (Zen 5)."""
     if fits_panels(n, like):
         return False
     return n < LANES_BELOW and matrices > (1 if n < 20 else width(like) // 2)

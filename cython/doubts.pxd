@@ -11,21 +11,27 @@ that is not makes a pivot that is not. A pivot that is exactly zero is believed 
 but zeros is below 2^-200 M (2^-25), else it may be a product that has underflowed, and no row but
 those of zeros below 2^-50 of another (2^-21), which may have swallowed its entries.
 
-Groups in registers ask `uncertain`: what it marks goes to panels.pxd, whose pivots are then judged
-as above. Pivots are the same with and without a gradient, so that all functions agree on which
-matrices are singular.
+Where pivots are sought within rows (fixed.pxd, registers.pxd) `doubtful_lanes` decides by pivots
+alone, unless these are far apart: what it marks is done by rows or panels, and judged as above.
+(What it does not mark may still have entries beyond 2^900 of its pivots, or 2^100 in single
+precision, and lose what they are multiplied by.) Pivots are the same with and without a gradient,
+so that all functions agree on which matrices are singular.
 """
 
 from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, ldexp
 from libc.stdint cimport int64_t
 
 from lanes cimport (
-    absolute, both, broadcast, complement, either, equal, greater, lane, mask_bits, maximum,
-    multiply_add, select, set_element, vd, vf, width, zero_where,
+    absolute, both, broadcast, complement, either, element, equal, greater, lane, mask_bits,
+    maximum, multiply_add, select, set_element, vd, vf, width, zero_where,
 )
 from pack cimport read
 from plain cimport FINE, GRADIENT_OF_LOGDET, INVALID, OVERFLOWED, factor
 from results cimport group, limit, request
+
+cdef enum:
+    MOST_COLUMNS = 64   # of matrices whose pivots are sought within rows
+    FAR_APART = 64      # so many times as large
 
 
 cdef inline Py_ssize_t careful_doubles(Py_ssize_t n) noexcept nogil:
@@ -47,32 +53,105 @@ cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept
     return either(found, greater(most, broadcast(2.0 ** 1000 if lane is vd else 2.0 ** 120, most)))
 
 
-cdef inline lane uncertain(const lane *pivots, Py_ssize_t n, bint *moderate) noexcept nogil:
-    """Where anything at all is out of the ordinary, or a matrix may be singular: a pivot below
-    2^-40 of n times the largest (2^-13), which no entry of the matrix exceeds, is not far from
-    rounding. (2^-24 would also find what rounding makes of a zero behind a tiny pivot, but send
-    ill-conditioned batches to panels one by one: covariances of 16 near points would take 3 times
-    the time.) All pivots after one that is NaN are NaN, and so is the largest then.
+cdef inline unsigned int doubtful_lanes(
+    const group *g, const lane *pivots, bint by_rows, bint *moderate
+) noexcept nogil:
+    """Lanes where anything at all is out of the ordinary, a matrix may be singular, or its columns
+    are so far apart that pivots within a row are no good ones; with `by_rows` not those whose rows
+    only are scaled apart. Pivots are `moderate` if no product of some of them leaves the range."""
+    cdef lane most, least
+    cdef unsigned int uncertain, apart, found = 0, lanes = (1 << g.count) - 1
+    cdef int w
+    measure(pivots, g.n, &most, &least, moderate)
+    uncertain = mask_bits(uncertain_lanes(most, least, g.n)) & lanes
+    apart = lanes & mask_bits(greater(
+        most * broadcast(2.0 ** -12 if lane is vd else 2.0 ** -10, most), least))
+    for w in range(g.count if uncertain | apart else 0):
+        if (uncertain | apart) >> w & 1 and is_doubtful(g, pivots, w, uncertain >> w & 1, by_rows):
+            found |= 1 << w
+    return found
 
-    They are `moderate` if no product of some of them can leave the range."""
-    cdef bint double_precision = lane is vd
-    cdef lane sign = broadcast(-0.0, pivots[0]), most = absolute(pivots[0])
-    cdef lane least_negated = either(pivots[0], sign), enough
+
+cdef inline void measure(
+    const lane *pivots, Py_ssize_t n, lane *most, lane *least, bint *moderate
+) noexcept nogil:
+    """All pivots after one that is NaN are NaN, and so is the largest then."""
+    cdef lane sign = broadcast(-0.0, pivots[0]), size = absolute(pivots[0])
+    cdef lane least_negated = either(size, sign)
     cdef double far = ldexp(1.0, <int> ((900 if lane is vd else 100) // n))
     cdef Py_ssize_t k
     for k in range(1, n):
         least_negated = maximum(least_negated, either(pivots[k], sign))
-        most = maximum(most, absolute(pivots[k]))
-    moderate[0] = not mask_bits(either(greater(most, broadcast(far, most)),
-                                       greater(least_negated, broadcast(-1 / far, most))))
+        size = maximum(size, absolute(pivots[k]))
+    moderate[0] = not mask_bits(either(greater(size, broadcast(far, size)),
+                                       greater(least_negated, broadcast(-1 / far, size))))
+    most[0], least[0] = size, -least_negated
+
+
+cdef inline lane uncertain_lanes(lane most, lane least, Py_ssize_t n) noexcept nogil:
+    """Where a pivot is below 2^-40 of n times the largest (2^-13), and so not far from rounding, or
+    they are near the ends of the range. (2^-24 would also find what rounding makes of a zero behind
+    a tiny pivot, but send ill-conditioned batches to panels one by one: covariances of 16 near
+    points would take 3 times the time.)"""
+    cdef bint double_precision = lane is vd
+    cdef lane enough
     most = most * broadcast(<double> n, most)
-    enough = greater(most * broadcast(-(2.0 ** -40) if double_precision else -(2.0 ** -13), most),
-                     least_negated)
+    enough = greater(least, most * broadcast(2.0 ** -40 if double_precision else 2.0 ** -13, most))
     enough = both(enough, greater(most, broadcast(2.0 ** -800 if double_precision else 2.0 ** -80,
                                                   most)))
     enough = both(enough, greater(broadcast(2.0 ** 1000 if double_precision else 2.0 ** 120, most),
                                   most))
     return complement(enough)
+
+
+cdef inline bint is_doubtful(
+    const group *g, const lane *pivots, int w, bint uncertain, bint by_rows
+) noexcept nogil:
+    """If rows are only scaled apart, each pivot is far from rounding beside the row in which it was
+    found, and so far from the ends of the range that products of three, and a factor (`pull_in`),
+    are inside."""
+    cdef double largest = 2.0 ** 200 if lane is vd else 2.0 ** 25
+    cdef double least = 2.0 ** -40 if lane is vd else 2.0 ** -13
+    cdef double columns[MOST_COLUMNS]
+    cdef double row, size
+    cdef bint fits = by_rows
+    cdef Py_ssize_t k, j
+    for j in range(g.n):
+        columns[j] = 0.0
+    for k in range(g.n):
+        row = 0.0
+        for j in range(g.n):
+            size = magnitude(g, w, k, j, pivots[0])
+            row, columns[j] = max(row, size), max(columns[j], size)
+        size = fabs(element(pivots + k, w))
+        fits = fits and row * least <= size and 1.0 / largest <= size <= largest
+    return uncertain and not fits or has_columns_apart(g, w, columns, pivots[0])
+
+
+cdef inline bint has_columns_apart(
+    const group *g, int w, const double *columns, lane like
+) noexcept nogil:
+    """Whether columns are scaled apart, and rows are not beside these, of which the largest entries
+    are `columns`: then pivots within a row are no good ones."""
+    cdef double most = 0.0, least = INFINITY, row
+    cdef Py_ssize_t k, j
+    for j in range(g.n):
+        most, least = max(most, columns[j]), min(least, columns[j])
+    if not most > FAR_APART * least > 0:
+        return False
+    most, least = 0.0, INFINITY
+    for k in range(g.n):
+        row = 0.0
+        for j in range(g.n):
+            row = max(row, magnitude(g, w, k, j, like) / columns[j])
+        most, least = max(most, row), min(least, row)
+    return most <= FAR_APART * least
+
+
+cdef inline double magnitude(
+    const group *g, int w, Py_ssize_t k, Py_ssize_t j, lane like
+) noexcept nogil:
+    return fabs(read(g.matrices[w] + k * g.row_stride + j * g.column_stride, like))
 
 
 cdef inline unsigned int doubted(

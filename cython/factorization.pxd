@@ -11,7 +11,7 @@ matrix has an infinite result.
 """
 
 from doubts cimport (
-    doubted, far_apart, has_zero, not_finite, redo_lanes, redo_rows, uncertain, unusual,
+    doubted, doubtful_lanes, far_apart, has_zero, not_finite, redo_lanes, redo_rows, unusual,
 )
 from elimination cimport eliminate, finish, lane_pitch, parity, workspace
 from lanes cimport (
@@ -88,12 +88,12 @@ cdef inline int elimination_group(
         finish(a, n, pitch, order[n - 1], last, one, work)
     if asked.gradient:
         strange = either(strange, not_finite(a, n * pitch))
-    if asked.gradient == GRADIENT_OF_DET:
-        status |= scale(a, n * pitch, mantissa, exponent, strange, g.count)
-    multiply_lanes(&last, 1, &mantissa, &exponent)
     singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
     doubtful |= doubted(&singular, g, a[0])
     redo = mask_bits(strange) | doubtful
+    if asked.gradient == GRADIENT_OF_DET:
+        status |= scale(a, n * pitch, mantissa, exponent, ~redo & ((1 << g.count) - 1))
+    multiply_lanes(&last, 1, &mantissa, &exponent)
     if redo:
         status |= redo_lanes(redo, doubtful, singular, careful_memory, asked, g, a, pitch, order,
                              &mantissa, &exponent)
@@ -140,7 +140,7 @@ cdef inline int register_group(
             place_rows(a + w, g.matrices[w], n, g.row_stride, g.column_stride,
                        <lane *> a[w].result)
         eliminate_few(a + few * beside, few * beside, beside, n, inverse, pivots, order)
-    left = doubtful = mask_bits(uncertain(pivots, n, &moderate))
+    left = doubtful = doubtful_lanes(g, pivots, False, &moderate)
     last = pivots[n - 1]
     others = level_signs(order, n)
     multiply_lanes(pivots, n - 1, &others, &exponent)
@@ -307,19 +307,20 @@ cdef inline int complete_rows(
     `finish_rows` or `invert_panels` has made."""
     cdef bint inverse = asked.gradient != GRADIENT_NONE
     cdef lane last = pivots[n - 1], apart, strange
-    cdef unsigned int singular, doubtful
+    cdef unsigned int singular, doubtful, redo
     cdef int status = FINE
     apart = far_apart(pivots, n, broadcast(greatest(most), most))
     strange = either(apart, unusual(pivots, n, False))
     doubtful = mask_bits(strange)
     if inverse:
         strange = either(strange, either(unusual(pivots, n, True), not_finite(a, n * pitch)))
-    if asked.gradient == GRADIENT_OF_DET:
-        status |= scale(a, n * pitch, mantissa[0], exponent[0], strange, width(most))
-    multiply_lanes(&last, 1, mantissa, exponent)
     singular = mask_bits(has_zero(pivots, n)) & ~mask_bits(apart)
     doubtful |= doubted(&singular, g, most)
-    if mask_bits(strange) | doubtful:
+    redo = mask_bits(strange) | doubtful
+    if asked.gradient == GRADIENT_OF_DET:
+        status |= scale(a, n * pitch, mantissa[0], exponent[0], 0 if redo else 1)
+    multiply_lanes(&last, 1, mantissa, exponent)
+    if redo:
         status |= redo_rows(doubtful != 0, singular & 1, careful_memory, asked, g, a, pitch, origin,
                             mantissa, exponent)
     if inverse and asked.transposed:
@@ -393,15 +394,15 @@ cdef inline void pull_in(lane *mantissa, lane *exponent) noexcept nogil:
 
 
 cdef inline int scale(
-    lane *x, Py_ssize_t count, lane mantissa, lane exponent, lane strange, int lanes
+    lane *x, Py_ssize_t count, lane mantissa, lane exponent, unsigned int lanes
 ) noexcept nogil:
     """x times mantissa 2^exponent; in one multiplication if the factor and all products fit.
 
-    OVERFLOWED where that makes infinities, but for the lanes that are `strange` before."""
+    OVERFLOWED where that makes infinities in `lanes`: in the others something was strange before,
+    or they are done again."""
     cdef lane multiple = times_power_of_two(mantissa, exponent)
     cdef lane most = broadcast(400.0 if lane is vd else 40.0, multiple)
     cdef lane zero = broadcast(0.0, multiple), poison = zero
-    cdef unsigned int inside = mask_bits(complement(strange)) & ((1 << lanes) - 1)
     cdef Py_ssize_t i
     if mask_bits(greater(absolute(exponent), most)):
         for i in range(count):
@@ -411,4 +412,4 @@ cdef inline int scale(
         for i in range(count):
             x[i] = x[i] * multiple
             poison = multiply_add(x[i], zero, poison)
-    return OVERFLOWED if mask_bits(complement(equal(poison, zero))) & inside else FINE
+    return OVERFLOWED if mask_bits(complement(equal(poison, zero))) & lanes else FINE

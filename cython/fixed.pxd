@@ -8,12 +8,13 @@ by halves, n - 1 choices, and what goes to where it was place by place, as many 
 
 The inverse is U^-1 L^-1 P of the matrix transposed, row by row of U^-1, with the factors in L as if
 all had been in their last places from the start. Rows keep the scale of those of the matrix, and
-pivots are compared within a row: where rows are far apart nothing is lost.
+pivots are compared within a row: where rows are far apart nothing is lost. What has columns far
+apart is not decided here.
 
 The pivot is sought together with its place, which stands in its last bits (3 to 5): it is the
 largest up to these. Other pivots than elimination.pxd's find zeros in other matrices where
-arithmetic happens to be exact; so what has a pivot near rounding is not decided here (`uncertain`),
-but by `factor_rows`.
+arithmetic happens to be exact; so what has a pivot near rounding is not decided here, either, but
+by `factor_rows` (`doubtful_lanes`).
 
 Cost: n^3/3 multiply-adds and twice as many choices, which take half of their time each, n^2/2
 times five operations for the pivots, and the transposition; the inverse 2/3 n^3 multiply-adds
@@ -29,12 +30,10 @@ its last places (inv 1.25 times at n = 8 and 16), fewer than half a vector for o
 instruction takes less time).
 """
 
-from libc.math cimport fabs
-
-from doubts cimport uncertain
+from doubts cimport doubtful_lanes
 from factorization cimport factor_rows, multiply_lanes, pull_in, rows_needed, write
 from lanes cimport (
-    broadcast, complement, element, equal, lane, mask_bits, set_element, split_exponent, vd, width,
+    broadcast, complement, element, equal, lane, mask_bits, set_element, split_exponent, width,
 )
 from pack cimport MOST_LANES, item_size, read, read_matrix
 from plain cimport FINE, GRADIENT_NONE, GRADIENT_OF_DET
@@ -72,7 +71,7 @@ cdef inline int fixed_group(
 ) noexcept nogil:
     """One group of W matrices; where they are not all there, the last is repeated.
 
-    Those that are uncertain are done by `factor_rows`, and those whose gradient is not finite, but
+    Those that are doubtful are done by `factor_rows`, and those whose gradient is not finite, but
     these keep their determinant, which is the same without a gradient."""
     cdef Py_ssize_t n = g.n, pitch = g.row_stride
     cdef bint inverse = asked.gradient != GRADIENT_NONE
@@ -91,7 +90,7 @@ cdef inline int fixed_group(
     if g.column_stride != item_size(memory[0]):
         matrices, pitch = copied, copy_rows(g, copies, copied)
     det = eliminate_fixed(n, inverse, g.count, matrices, pitch, entries, <void *> places, pivots)
-    left = doubtful = doubtful_lanes(g, pivots, &moderate)
+    left = doubtful = doubtful_lanes(g, pivots, True, &moderate)
     if moderate:
         multiply_moderate(pivots, n, &det, &exponent)
     else:
@@ -129,36 +128,6 @@ cdef inline Py_ssize_t copy_rows(
     return height * <Py_ssize_t> sizeof(copies[0])
 
 
-cdef inline unsigned int doubtful_lanes(
-    const group *g, const lane *pivots, bint *moderate
-) noexcept nogil:
-    """Lanes that are uncertain, but for those whose rows are only scaled apart."""
-    cdef unsigned int doubtful = mask_bits(uncertain(pivots, g.n, moderate)) & ((1 << g.count) - 1)
-    cdef int w
-    if doubtful:
-        for w in range(g.count):
-            if doubtful >> w & 1 and fits_its_rows(g, pivots, w):
-                doubtful ^= 1 << w
-    return doubtful
-
-
-cdef inline bint fits_its_rows(const group *g, const lane *pivots, int w) noexcept nogil:
-    """Whether each pivot is far from rounding beside the row in which it was found, and so far from
-    the ends of the range that products of three of them, and a factor (`pull_in`), are inside."""
-    cdef double largest = 2.0 ** 200 if lane is vd else 2.0 ** 25, most, pivot
-    cdef double least = 2.0 ** -40 if lane is vd else 2.0 ** -13
-    cdef const char *row
-    cdef Py_ssize_t k, j
-    for k in range(g.n):
-        row, most = g.matrices[w] + k * g.row_stride, 0.0
-        for j in range(g.n):
-            most = max(most, fabs(read(row + j * g.column_stride, pivots[0])))
-        pivot = fabs(element(pivots + k, w))
-        if not most * least <= pivot or not 1.0 / largest <= pivot <= largest:
-            return False
-    return True
-
-
 cdef inline void multiply_moderate(
     const lane *pivots, Py_ssize_t n, lane *det, lane *exponent
 ) noexcept nogil:
@@ -189,12 +158,16 @@ cdef inline int redo_alone(
     unsigned int left, unsigned int doubtful, lane *memory, double *careful_memory,
     const request *asked, const group *g, lane *result, lane *order, lane *det, lane *exponent
 ) noexcept nogil:
-    """Matrices alone by `factor_rows`, their results put where those of the group are."""
+    """Matrices alone by `factor_rows`, their results put where those of the group are.
+
+    A determinant is found without a gradient, whose Gauss-Jordan elimination may overflow."""
     cdef Py_ssize_t item = item_size(det[0]), lanes = fixed_lanes(g.count, det[0]), i, q
     cdef char *gradient = <char *> (order + g.n + g.n * g.n)
     cdef lane mantissa, its_exponent
+    cdef request determinant = asked[0]
     cdef group alone
     cdef int w, status = FINE
+    determinant.gradient = GRADIENT_NONE
     alone.n, alone.count = g.n, 1
     alone.row_stride, alone.column_stride = g.row_stride, g.column_stride
     alone.gradients[0] = gradient
@@ -204,10 +177,14 @@ cdef inline int redo_alone(
         if not left >> w & 1:
             continue
         alone.matrices[0] = g.matrices[w]
-        status |= factor_rows(memory, careful_memory, asked, &alone, 1, &mantissa, &its_exponent)
         if doubtful >> w & 1:
+            status |= factor_rows(memory, careful_memory, &determinant, &alone, 1, &mantissa,
+                                  &its_exponent)
             set_element(det, w, element(&mantissa, 0))
             set_element(exponent, w, element(&its_exponent, 0))
+        if asked.gradient:
+            status |= factor_rows(memory, careful_memory, asked, &alone, 1, &mantissa,
+                                  &its_exponent)
         for q in range(g.n if asked.gradient else 0):
             set_place(order, q * lanes + w, <int> q)
             for i in range(g.n):

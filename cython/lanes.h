@@ -32,7 +32,6 @@ typedef double vhd __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
 /* Zeros of each type, for the parameters called `like`. */
 static const vd DOUBLES = {};
 static const vf FLOATS = {};
-static const vh FEW_FLOATS = {};
 
 enum { VD = MATGRAD_VECTOR_BYTES / 8, VF = MATGRAD_VECTOR_BYTES / 4 };
 
@@ -197,12 +196,6 @@ static inline unsigned mask_bits(vf m) {
 #endif
 }
 
-static inline unsigned mask_bits(vh m) {
-    unsigned set = 0;
-    for (int l = 0; l < VF / 2; l++) set |= (unsigned)(((matgrad::bits<vh>)m)[l] < 0) << l;
-    return set;
-}
-
 /* The same where a and b are equal: GCC would go by way of a vector. */
 template <class V> static inline unsigned equal_bits(V a, V b) { return mask_bits(equal(a, b)); }
 #if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
@@ -360,6 +353,11 @@ template <class V> static inline V times_power_of_two(V x, V e) {
 #if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
 static inline vd times_power_of_two(vd x, vd e) { return (vd)_mm512_scalef_pd((__m512d)x, (__m512d)e); }
 static inline vf times_power_of_two(vf x, vf e) { return (vf)_mm512_scalef_ps((__m512)x, (__m512)e); }
+#endif
+#if defined(__AVX512VL__) && MATGRAD_VECTOR_BYTES == 64
+/* In one step as above, which rounds once: halves have the bits of whole vectors. */
+static inline vhd times_power_of_two(vhd x, vhd e) { return (vhd)_mm256_scalef_pd((__m256d)x, (__m256d)e); }
+static inline vh times_power_of_two(vh x, vh e) { return (vh)_mm256_scalef_ps((__m256)x, (__m256)e); }
 #endif
 
 /* ---- moving lanes ----------------------------------------------------------------------------- */

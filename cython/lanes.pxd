@@ -7,12 +7,10 @@ from libc.stdint cimport uint64_t
 cdef extern from "lanes.h" nogil:
     ctypedef double vd
     ctypedef float vf
-    ctypedef long double vh     # of floats; for Cython it has to differ from vf
     int VD
     int VF
     const vd DOUBLES
     const vf FLOATS
-    const vh FEW_FLOATS
 
     int width[T](T like) noexcept
     T broadcast[T](double value, T like) noexcept
@@ -34,12 +32,10 @@ cdef extern from "lanes.h" nogil:
     vf maximum(vf a, vf b) noexcept
     double greatest(vd a) noexcept
     double greatest(vf a) noexcept
-    double greatest(vh a) noexcept
     T not_a_number[T](T a) noexcept
     T absolute[T](T a) noexcept
     unsigned int mask_bits(vd m) noexcept
     unsigned int mask_bits(vf m) noexcept
-    unsigned int mask_bits(vh m) noexcept
     int first_bit(uint64_t bits) noexcept
     int ones(uint64_t bits) noexcept
     T from_lane[T](Py_ssize_t l, T like) noexcept
@@ -48,7 +44,6 @@ cdef extern from "lanes.h" nogil:
     vf narrowed(vd low, vd high) noexcept
     vd multiply_add(vd a, vd b, vd c) noexcept
     vf multiply_add(vf a, vf b, vf c) noexcept
-    vh multiply_add(vh a, vh b, vh c) noexcept
     vd subtract_product(vd c, vd a, vd b) noexcept
     vf subtract_product(vf c, vf a, vf b) noexcept
     vd product_rest(vd a, vd b, vd taken) noexcept
@@ -57,7 +52,6 @@ cdef extern from "lanes.h" nogil:
     vd log_or_special(vd logarithm, vd m) noexcept
     vd times_power_of_two(vd x, vd e) noexcept
     vf times_power_of_two(vf x, vf e) noexcept
-    vh times_power_of_two(vh x, vh e) noexcept
 
     vd gather(const vd *base, vd index, Py_ssize_t pitch) noexcept
     vf gather(const vf *base, vf index, Py_ssize_t pitch) noexcept
@@ -67,10 +61,8 @@ cdef extern from "lanes.h" nogil:
     void store[T](char *target, T value) noexcept
     vd load_part(const char *source, Py_ssize_t count, vd rest) noexcept
     vf load_part(const char *source, Py_ssize_t count, vf rest) noexcept
-    vh load_part(const char *source, Py_ssize_t count, vh rest) noexcept
     void store_part(char *target, Py_ssize_t count, vd value) noexcept
     void store_part(char *target, Py_ssize_t count, vf value) noexcept
-    void store_part(char *target, Py_ssize_t count, vh value) noexcept
     void store_fours[T](T *to, Py_ssize_t first, Py_ssize_t step, T value) noexcept
 
 cdef extern from "transpose.h" nogil:

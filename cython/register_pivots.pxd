@@ -1,5 +1,5 @@
-"""Small matrices side by side whose rows registers can permute: what both eliminations of
-registers.pxd begin with, reading a row of each and finding their pivots.
+"""Small matrices side by side whose rows registers can permute: reading a row of each and finding
+their pivots.
 
 Layout: a row lies along `vectors` vectors, 1 to 4, padded with zeros; the rows of `beside` matrices
 stand `step` vectors apart. Pivots and their columns are on lanes, one matrix a lane.
@@ -30,12 +30,9 @@ cdef enum:
 cdef extern from "registers.h" nogil:
     Py_ssize_t reach[T](T like) noexcept
     int place[T](const T *places, Py_ssize_t k) noexcept
-    void set_place[T](T *places, Py_ssize_t k, int value) noexcept
     T spread[T](const T *row, int vectors, const T *places, Py_ssize_t k) noexcept
     T permuted[T](const T *row, int vectors, const T *places, Py_ssize_t k) noexcept
     T select_place[T](const T *places, Py_ssize_t k, int v, T a, T b) noexcept
-    vd select_bits(uint64_t bits, vd a, vd b) noexcept
-    vf select_bits(uint64_t bits, vf a, vf b) noexcept
     void list_places(uint64_t bits, int vectors, vd *places) noexcept
     void list_places(uint64_t bits, int vectors, vf *places) noexcept
     T candidates[T](const T *row, int vectors) noexcept

@@ -262,8 +262,8 @@ template <class V> static inline V one_of_each(V *t, int count, int width) {
 
 /* Of each of `count` rows, `step` vectors apart, the scalar at its place. */
 template <class V> static inline V at_places(const V *rows, int step, int vectors, int count, V places) {
-    V found[8];
-#pragma GCC unroll 8
+    V found[4];
+#pragma GCC unroll 4
     for (int m = 0; m < count; m++)
         found[m] = matgrad::permute_row(rows + m * step, vectors, (matgrad::bits<V>)places);
     return matgrad::one_of_each(found, count, 1);

@@ -31,7 +31,7 @@ from flags cimport clear_flags
 from lanes cimport (
     broadcast, element, lane, set_element, subtract_product, vf, width,
 )
-from pack cimport item_size, read
+from pack cimport read
 from plain cimport FINE, INVALID
 from products cimport product_sum, quadratic
 

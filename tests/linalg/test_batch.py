@@ -56,6 +56,16 @@ def test_a_single_matrix_has_the_bits_that_it_has_in_a_batch(
         assert_same_bits(results(kernel, *alone), tuple(r[k] for r in whole))
 
 
+@pytest.mark.parametrize(("dtype", "power", "top"), [("f8", -172, 10), ("f4", -22, 3)])
+def test_denormal_results_have_the_same_bits_alone(
+    kernels: ModuleType, rng: np.random.Generator, dtype: str, power: int, top: int
+) -> None:
+    scale = np.full((7, 1), 2.0**power)
+    scale[0] = 2.0**top
+    X = ((rng.uniform(-1, 1, (16, 7, 7)) + np.eye(7)) * scale).astype(dtype)
+    assert_same_bits(kernels.adjugate(X), np.array([kernels.adjugate(each) for each in X]))
+
+
 @pytest.mark.parametrize("name", FACTORING)
 @pytest.mark.parametrize("n", SIZES)
 def test_singular_neighbours_change_no_bit(

@@ -120,6 +120,15 @@ def test_overflow_of_complex64_raises_the_overflow_flag(kernels: ModuleType, nam
         getattr(kernels, name)(X)
 
 
+def test_what_is_done_again_raises_no_flag_of_the_first_attempt(kernels: ModuleType) -> None:
+    X = np.zeros((7, 7))
+    X[1, [0, 1, 3, 6]] = 1, 1, 2.0**464, -(2.0**180)
+    X[2, 2] = X[3, 5] = X[4, 0] = X[6, 1] = X[6, 2] = 1
+    X[4, 2], X[5, 4] = 2, 2.0**445
+    with strict():
+        assert np.isfinite(kernels.adjugate(X)).all()
+
+
 @pytest.mark.parametrize("name", TOTAL)
 @pytest.mark.parametrize("n", SIZES[1:])
 def test_underflow_is_no_error(kernels: ModuleType, name: str, n: int) -> None:

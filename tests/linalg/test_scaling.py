@@ -175,6 +175,25 @@ def test_a_row_scaled_apart_swallows_no_other(kernels: ModuleType, n: int, power
     assert_near(kernels.adjugate(X).T, adjugate.astype(float).T, 1e-13, np.float64)
 
 
+@precisions
+@pytest.mark.parametrize("power", [8, 20, 36, 60, 120])
+@pytest.mark.parametrize("n", [5, 9, 16, 20, 24, 32])
+def test_columns_scaled_apart_cost_no_digits(
+    kernels: ModuleType, rng: np.random.Generator, n: int, power: int, dtype: type[np.floating]
+) -> None:
+    power = min(power, 60) if dtype == np.float32 else power
+    X = rng.integers(-4, 5, (9, n, n)) + 3.0 * np.eye(n)
+    X[:, 0, 0] = 2.0 ** (3 - power)
+    X = X[np.linalg.cond(X) < 1e6].astype(dtype)
+    scaled = X * np.where(np.arange(n) == 0, 2.0**power, 1).astype(dtype)
+    sign, logabsdet = np.linalg.slogdet(X.astype(float))
+    lost = np.linalg.cond(X.astype(float)) * (2**12 if dtype == np.float64 else 2**10)
+    got_sign, got = kernels.slogdet(scaled)
+    np.testing.assert_array_equal(got_sign, sign)
+    error = np.abs(got - logabsdet - power * np.log(2)) / (1 + np.abs(got))
+    assert (error <= 4 * n * unit_roundoff(dtype) * lost).all()
+
+
 @pytest.mark.parametrize("n", [24, 40, 101])
 def test_a_row_scaled_apart_makes_no_matrix_singular(kernels: ModuleType, n: int) -> None:
     X, det, _ = with_a_hidden_zero(n, 120)

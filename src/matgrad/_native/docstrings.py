@@ -236,8 +236,8 @@ Notes
 -----
 d inv(X) = -inv(X) dX inv(X) (lecture-b, 1.6; Matrix Cookbook, 40). Real
 matrices with n <= 4 take cofactors in twice the precision: errors are about 2 u
-times the largest entry, u the unit roundoff, at any condition. Others take
-Gauss-Jordan elimination, about n^3 multiply-adds; rounding may hide a pivot of 0.
+times the largest entry, u the unit roundoff, at any condition. Others are
+eliminated with pivoting, about n^3 multiply-adds; rounding may hide a pivot of 0.
 
 Examples
 --------

@@ -29,7 +29,7 @@ blends), updating the rest of the panel after every column (more stores; measure
 det took 1.6 times the time at n = 32 and 1.3 times at n = 8), a pass of its own for the row of
 the pivot (det 1.4 times at n = 16), gathering the pivot after the search (det 1.08 times at n = 8,
 1.04 at n = 16), marking the pivots' rows by scalar stores (det 1.06 times at
-n = 8, inv 1.3 times), code of its own for n = 8 (det 0.96 times, but inv 1.14 times).
+n = 8, inv 1.3 times). Figures for n = 8 and 16 are from before fixed.pxd took these sizes.
 """
 
 from libc.math cimport NAN

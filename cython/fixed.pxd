@@ -21,8 +21,9 @@ times five operations for the pivots, and the transposition; the inverse 2/3 n^3
 more, and n^3/6 times two choices. Against a few matrices side by side whose rows are permuted in
 registers (register_gauss.pxd) det takes 0.47, 0.67, 0.6, 0.87 and 0.8 of the time at n = 5, 8, 12,
 16 and 20, inv 0.36, 0.58, 0.58, 0.86 and 0.8, in single precision 0.55 and 0.38 at n = 8 (Zen 4);
-one matrix alone takes up to 1.6 and 1.9 times the time (n = 16). With AVX2, det and inv take half
-of the time of elimination.pxd, where every entry of a pivot's row is gathered, at n = 5 to 10.
+one matrix alone takes 1.2 and 1.4, 1.6 and 1.9, 1.7 and 2.1 times the time at n = 12, 16 and 20.
+With AVX2, det and inv take half of the time of elimination.pxd, where every entry of a pivot's row
+is gathered, at n = 5 to 10.
 
 Rejected: places as they were, where rows that are done take part until the end (det 1.2 times at
 n = 8), code for each row by itself (fixed.h), the steps of the elimination in turn instead of L in
@@ -61,9 +62,8 @@ cdef inline bint fits_fixed(Py_ssize_t n) noexcept nogil:
 
 cdef inline Py_ssize_t fixed_needed(Py_ssize_t n, lane like) noexcept nogil:
     """Lane vectors of memory that `fixed_group` works in."""
-    cdef Py_ssize_t W = width(like), height = (n + W - 1) // W
     return (rows_needed(n, like) + 2 * n * n + 2 * n + room_for_places(n, like) // sizeof(like) + 1
-            + W * n * height)
+            + width(like) * n * row_height(n, like))
 
 
 cdef inline int fixed_group(

@@ -11,9 +11,9 @@ results. NaN counts as the largest: a matrix that has one gets a pivot that is N
 zeros the pivot may be anywhere, a column that has had one or padding: such a matrix is done again.
 
 Cost: about 8 operations a matrix and pivot, where a search in each row by itself takes 25 whose
-latency (60 cycles) is not hidden: with it det took 1.6, 1.5 and 1.3 times the time at n = 8, 16 and
-32 (Zen 4). Rejected: comparing transposed rows (24 shuffles instead of 14, and two more operations
-a row), reciprocals of each pivot by itself (a division takes as long for eight).
+latency (60 cycles) is not hidden: with it det took 1.3 times the time at n = 32 (Zen 4). Rejected:
+comparing transposed rows (24 shuffles instead of 14, and two more operations a row), reciprocals of
+each pivot by itself (a division takes as long for eight).
 """
 
 from libc.stdint cimport uint64_t

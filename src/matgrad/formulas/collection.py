@@ -100,7 +100,14 @@ class Catalog(Mapping[str, Formula]):
         return f"<Catalog of {len(self)} formulas>"
 
     def nearest(self, id: str) -> list[str]:
-        """Return up to three ids that look like this one."""
+        """Return up to three ids that look like this one.
+
+        Examples
+        --------
+        >>> from matgrad import catalog
+        >>> catalog.nearest("quadratic-from")[0]
+        'quadratic-form'
+        """
         from difflib import get_close_matches
 
         return get_close_matches(str(id), self._formulas, n=3, cutoff=0.4)

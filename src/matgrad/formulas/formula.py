@@ -395,7 +395,19 @@ class Formula:
 
     @cached_property
     def axes(self) -> tuple[int, int]:
-        """How many axes the output has in the derivative, and how many the variable."""
+        """How many axes the output has in the derivative, and how many the variable.
+
+        Raises
+        ------
+        KeyError
+            If the formula is a differential or an identity, which is no array by a variable.
+
+        Examples
+        --------
+        >>> from matgrad import catalog
+        >>> catalog["trace"].axes, catalog["quadratic-form-hessian"].axes
+        ((0, 2), (1, 1))
+        """
         from matgrad.expression.binding import CORE_AXES
 
         in_ndim = CORE_AXES[self.parse(self.wrt).kind]

@@ -35,7 +35,7 @@ template <class V> using choice = typename choices<V>::type;
 #else
 template <class V> using choice = bits<V>;
 template <class V> static inline bits<V> has_bit(V places, int bit) {
-    return ((bits<V>)places & (bits<V>{} + (1 << bit))) != 0;
+    return (bits<V>)places << (8 * (int)sizeof(scalar<V>) - 1 - bit);
 }
 template <class V> static inline bits<V> same(V a, V b) { return (bits<V>)a == (bits<V>)b; }
 template <class V> static inline V choose(bits<V> c, V a, V b) { return c < 0 ? a : b; }
@@ -44,6 +44,11 @@ template <class V> static inline V with_place(V a, int place, int last) {
 }
 template <class V> static inline V larger_size(V a, V b) { return maximum(a, b); }
 #endif
+template <class V> static inline void exchange(choice<V> c, V &a, V &b) {
+    const V first = choose(c, b, a);
+    b = choose(c, a, b);
+    a = first;
+}
 
 } // namespace matgrad
 

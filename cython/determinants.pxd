@@ -118,7 +118,7 @@ cdef inline void factor_large(
     cdef Py_ssize_t n = dimensions[1], vectors = rows_needed(n, like)
     cdef int status = FINE, part, W = width(like)
     cdef batch b
-    if fits_fixed(n):
+    if fits_fixed(n, like):
         vectors = fixed_needed(n, like)
     elif fits_registers(n, like):
         vectors = registers_needed(n, like)
@@ -147,7 +147,7 @@ cdef inline int large_part(
     cdef int registers = group_width(n, asked.gradient != GRADIENT_NONE, like)
     cdef group g
     while start < stop:
-        if fits_fixed(n):
+        if fits_fixed(n, like):
             place_group(b, asked, start, stop, width(like), True, &g)
             status |= fixed_group(memory, careful, asked, &g)
             start += width(like)

@@ -82,7 +82,6 @@ template <class V> static inline void store_bytes(char *to, int count, V value) 
 } // namespace matgrad
 
 #if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
-template <> constexpr ptrdiff_t reach(vd) { return 4 * VD; }
 template <> constexpr ptrdiff_t reach(vf) { return 4 * VF; }
 
 namespace matgrad {
@@ -122,44 +121,23 @@ static inline void store_low(char *to, int count, __m512i value) {
     else if (count == 8) _mm_storeu_si64(to, _mm512_castsi512_si128(value));
     else _mm_storeu_si32(to, _mm512_castsi512_si128(value));
 }
-template <> inline void store_bytes(char *to, int count, vd value) { store_low(to, count, (__m512i)value); }
 template <> inline void store_bytes(char *to, int count, vf value) { store_low(to, count, (__m512i)value); }
-template <> inline vd greater_word(vd a, vd b) { return (vd)_mm512_max_epi64((__m512i)a, (__m512i)b); }
 template <> inline vf greater_word(vf a, vf b) { return (vf)_mm512_max_epi32((__m512i)a, (__m512i)b); }
 } // namespace matgrad
 
-static inline vd select_bits(uint64_t bits, vd a, vd b) {
-    return (vd)_mm512_mask_mov_pd((__m512d)b, (__mmask8)bits, (__m512d)a);
-}
 static inline vf select_bits(uint64_t bits, vf a, vf b) {
     return (vf)_mm512_mask_mov_ps((__m512)b, (__mmask16)bits, (__m512)a);
 }
 /* Their part of the set is loaded as a mask: less than a shift and a move. */
-static inline vd only_places(const uint64_t *set, int v, vd a) {
-    return (vd)_mm512_maskz_mov_pd(((const __mmask8 *)set)[v], (__m512d)a);
-}
 static inline vf only_places(const uint64_t *set, int v, vf a) {
     __mmask16 part;
     memcpy(&part, (const char *)set + v * sizeof(part), sizeof(part));
     return (vf)_mm512_maskz_mov_ps(part, (__m512)a);
 }
 /* 0xea: (a and b) or c. */
-static inline vd with_places(vd a, matgrad::words places) {
-    const __m512i size = _mm512_set1_epi64(INT64_MAX ^ matgrad::place_bits(a));
-    return (vd)_mm512_ternarylogic_epi64((__m512i)a, size, (__m512i)places, 0xea);
-}
 static inline vf with_places(vf a, matgrad::half_words places) {
     const __m512i size = _mm512_set1_epi32(INT32_MAX ^ matgrad::place_bits(a));
     return (vf)_mm512_ternarylogic_epi32((__m512i)a, size, (__m512i)places, 0xea);
-}
-static inline void list_places(uint64_t bits, int vectors, vd *places) {
-    const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
-    int64_t *to = (int64_t *)places;
-    for (int v = 0; v < vectors; v++, bits >>= VD) {
-        __m512i all = _mm512_add_epi64(lane, _mm512_set1_epi64(v * VD));
-        _mm512_storeu_si512(to, _mm512_maskz_compress_epi64((__mmask8)bits, all));
-        to += __builtin_popcount((__mmask8)bits);
-    }
 }
 static inline void list_places(uint64_t bits, int vectors, vf *places) {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

@@ -1,4 +1,5 @@
-"""Elimination of small matrices whose rows registers can permute, beyond the sizes of fixed.pxd.
+"""Elimination of small matrices whose rows registers can permute, beyond the sizes of fixed.pxd: of
+29 to 64 rows in single precision, with AVX-512.
 
 Layout: a row lies along `height` vectors, 2 to 4, padded with zeros; a few matrices are eliminated
 side by side. Rows and columns stay where they are, and rows are taken in order: the pivot of a row
@@ -10,23 +11,21 @@ order of operations find zeros in other matrices where arithmetic happens to be 
 with a pivot near rounding is not decided here (`uncertain`), but by panels.pxd.
 
 Against one matrix a lane, where every entry of a pivot's row has to be gathered and n^2 vectors
-leave L1 (elimination.pxd), det takes 0.7 of the time at n = 32, inv 0.6; in single precision 0.64
-and 0.6 at n = 32 and 64, inv 0.63 and 0.62 (Zen 4, which does half a vector at a time).
+leave L1 (elimination.pxd), det takes 0.64 and 0.6 of the time at n = 32 and 64, inv 0.63 and 0.62
+(Zen 4, which does half a vector at a time). In double precision fixed.pxd takes as long for an
+inverse at n = 32, and 0.94 of the time for det.
 
 Rejected: all rows in registers and no factors in memory (det 1.2 times at n = 16), six or eight
 vectors a row (det 1.4 times, inv 1.1 at n = 64), Gauss-Jordan elimination (register_inverse.pxd).
 """
 
-from lanes cimport lane, load_transposed, store, store_part, vd, vf, width
+from lanes cimport lane, load_transposed, store, store_part, vf, width
 from pack cimport MOST_LANES, item_size, put, read_matrix
 from register_gauss cimport gauss
 from register_inverse cimport ending, invert
 from register_pivots cimport BESIDE, small
 
 cdef extern from "registers.h" nogil:
-    void eliminate_doubles "INLINED"(
-        void (*by_size)(small *, int, int, Py_ssize_t, vd *, vd *) noexcept nogil,
-        small *a, int first, int beside, Py_ssize_t n, vd *pivots, vd *order) noexcept
     void eliminate_floats "INLINED"(
         void (*by_size)(small *, int, int, Py_ssize_t, vf *, vf *) noexcept nogil,
         small *a, int first, int beside, Py_ssize_t n, vf *pivots, vf *order) noexcept
@@ -50,13 +49,9 @@ cdef inline void eliminate_few(
 ) noexcept nogil:
     """Matrices a[0] to a[beside - 1]: lanes first, first + 1, ... of pivots and their columns; for
     `inverse` their triangles as `complete_few` needs them."""
-    if lane is vd and inverse:
-        eliminate_doubles(begin_inverse[vd], a, first, beside, n, pivots, order)
-    elif lane is vd:
-        eliminate_doubles(determine[vd], a, first, beside, n, pivots, order)
-    elif inverse:
+    if lane is vf and inverse:
         eliminate_floats(begin_inverse[vf], a, first, beside, n, pivots, order)
-    else:
+    elif lane is vf:
         eliminate_floats(determine[vf], a, first, beside, n, pivots, order)
 
 

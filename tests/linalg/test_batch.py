@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.linalg.judges import assert_same_bits
 from tests.linalg.samples import FACTORING, SIGNATURES, arguments_of, of_rank, results
 
-SIZES = [1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 24, 32, 33, 48]
+SIZES = [1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 24, 28, 29, 32, 33, 48]
 
 precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)

@@ -10,7 +10,7 @@ import pytest
 from tests.linalg.judges import assert_same_bits
 from tests.linalg.samples import SIGNATURES, Array, arguments_of, results
 
-SIZES = [1, 2, 3, 4, 5, 8, 18]
+SIZES = [1, 2, 3, 4, 5, 8, 18, 30]
 
 
 @pytest.fixture(autouse=True)

@@ -170,3 +170,21 @@ def test_subnormal_entries_are_numbers(kernels: ModuleType, n: int) -> None:
     X[0, 0] = smallest
     assert kernels.det(X) == smallest
     assert kernels.adjugate(X)[0, 0] == 1
+
+
+@pytest.mark.parametrize("n", [3, 5, 8, 16, 24, 28, 32, 40])
+@pytest.mark.parametrize(("dtype", "end"), [(np.float64, 1010), (np.float32, 115)])
+def test_adjugate_near_the_end_of_the_range_beside_others(
+    kernels: ModuleType, rng: np.random.Generator, dtype: type[np.floating], end: int, n: int
+) -> None:
+    X = rng.normal(size=(12, n, n))
+    adjugate = np.array([np.linalg.det(x) * np.linalg.inv(x) for x in X])
+    far = (end - int(np.log2(np.abs(adjugate[::5]).max()))) // (n - 1)
+    X[::5] = np.ldexp(X[::5], far)
+    adjugate[::5] = np.ldexp(adjugate[::5], far * (n - 1))
+    X = X.astype(dtype)
+    expected = kernels.adjugate(X)
+    sizes = np.abs(adjugate).max((1, 2), keepdims=True)
+    tolerance = 1e-10 if dtype is np.float64 else 1e-3
+    np.testing.assert_allclose(expected / sizes, adjugate / sizes, rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(kernels.adjugate(X, out=X), expected)

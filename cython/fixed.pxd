@@ -24,11 +24,11 @@ n^3/3 choices more.
 
 Against a few matrices side by side whose rows are permuted in registers (register_gauss.pxd) det
 takes 0.40, 0.61, 0.53, 0.78, 0.70, 0.87, 0.77 and 0.94 of the time at n = 5, 8, 12, 16, 20, 24, 28
-and 32, inv 0.35, 0.5, 0.52, 0.75, 0.70, 0.89, 0.73 and 1.0, in single precision at n = 8, 16, 24 and
-28 det 0.5, 0.68, 0.64 and 0.69, inv 0.33, 0.63, 0.63 and 0.66 (Zen 4); one matrix alone takes 1.0,
-1.4, 1.5, 1.8 and 2.1 times the time at n = 12, 16, 20, 24 and 32, inv 1.3, 1.6, 1.7, 2.1 and 2.5.
-With AVX2, det and inv take 0.4 of the time of elimination.pxd, where every entry of a pivot's row
-is gathered, at n = 8, half at 16, and 0.86 at 24.
+and 32, inv 0.35, 0.5, 0.52, 0.75, 0.70, 0.89, 0.73 and 1.0; in single precision at n = 8, 16, 24
+and 28 det 0.5, 0.68, 0.64 and 0.69, inv 0.33, 0.63, 0.63 and 0.66 (Zen 4). One matrix alone takes
+1.0, 1.4, 1.5, 1.8 and 2.1 times the time at n = 12, 16, 20, 24 and 32, inv 1.3, 1.6, 1.7, 2.1 and
+2.5. With AVX2, det and inv take 0.4 of the time of elimination.pxd, where every entry of a pivot's
+row is gathered, at n = 8, half at 16, and 0.86 at 24.
 
 Rejected: the pivot chosen by bits and what it replaces by a mask for each place (a mask takes half
 a cycle to load: det 1.1 times at n = 16, with AVX2 1.4 times), places as they were, where rows that

@@ -28,7 +28,7 @@ from lanes cimport (
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
 from results cimport request
 from trust cimport (
-    all_rows, other_rows, row_norms, row_sizes, trusted_cofactors, trusted_determinant,
+    all_rows, implied_cofactors, other_rows, proven_cofactors, row_norms, trusted_determinant,
 )
 from twofold cimport (
     added_product, anchor, normalized, number, subtracted_product, three_terms, two_terms, twofold,
@@ -58,16 +58,17 @@ cdef inline unsigned int closed_forms(
     cdef number m[MINORS]
     cdef vd r[4]
     cdef vd R[4]
-    cdef vd sizes[4]
-    cdef vd trusted = equal(x[0], x[0]), usable, size
+    cdef vd trusted
     cdef twofold value
+    cdef unsigned int doubtful = 0
     cdef bint inverse = asked.gradient == GRADIENT_OF_LOGDET
+    cdef bint implied = n > 2 and (asked.det or inverse)
     row_norms(x, n, r)
     minors(x, r, n, m)
     if asked.det or asked.slogdet or inverse:
         value = expand(x, m, r, n)
-        trusted = trusted_determinant(m[0], asked.slogdet, value.high, r, n)
     if asked.det or asked.slogdet:
+        trusted = trusted_determinant(m[0], asked.slogdet, value.high, r, n)
         det[0], exponent[0] = value, broadcast(0.0, x[0])
         if n > 1 and mask_bits(complement(trusted)):
             again_determinant(m[0], x, n, mask_bits(complement(trusted)), det, exponent)
@@ -75,13 +76,16 @@ cdef inline unsigned int closed_forms(
         return 0
     other_rows(r, n, R)
     cofactors(x, m, R, n, gradient)
-    size = row_sizes(gradient, n, sizes)
-    usable = trusted_cofactors(m[0], sizes, size, r, R, n)
+    if implied:
+        doubtful = mask_bits(complement(implied_cofactors(m[0], inverse, value.high, r, R, n)))
+    if doubtful or not implied:
+        doubtful = mask_bits(complement(proven_cofactors(
+            m[0], inverse, value.high, gradient, r, R, n)))
     if inverse:
-        usable = both(both(usable, trusted), divided(m[0], value, gradient, size, n))
-    if mask_bits(complement(usable)):
-        again_gradient(m[0], x, n, mask_bits(complement(usable)), gradient, inverse)
-    return mask_bits(complement(usable))
+        divide(m[0], value, gradient, n)
+    if doubtful:
+        again_gradient(m[0], x, n, doubtful, gradient, inverse)
+    return doubtful
 
 
 # ---- expansions ------------------------------------------------------------------------------
@@ -207,26 +211,21 @@ cdef inline void row_cofactors(
             c[j] = -c[j]
 
 
-cdef inline vd divided(number like, twofold det, vd *c, vd size, int n) noexcept nogil:
-    """Divide the cofactors, the largest of this size, by det; where the quotients are in range.
-
-    1/det of a twofold det is twofold, too, so that dividing adds a rounding error only."""
+cdef inline void divide(number like, twofold det, vd *c, int n) noexcept nogil:
+    """Divide the cofactors by det. 1/det of a twofold det is twofold, too, so that dividing adds a
+    rounding error only."""
     cdef vd one = broadcast(1.0, det.high), reciprocal = one / det.high
     cdef vd product, correction
     cdef int i
-    size = size * absolute(reciprocal)
     if number is twofold:
         product = reciprocal * det.high
         correction = (((one - product) - product_rest(reciprocal, det.high, product)
                        - reciprocal * det.low) * reciprocal)
         for i in range(n * n):
             c[i] = multiply_add(reciprocal, c[i], correction * c[i])
-        return both(greater(size, broadcast(2.0 ** -900, size)), greater(
-            broadcast(2.0 ** 990, size), maximum(absolute(det.high), size)))
     else:
         for i in range(n * n):
             c[i] = reciprocal * c[i]
-        return greater(broadcast(2.0 ** 127, size), size)
 
 
 # ---- the same again, in twofold or in exact arithmetic -------------------------------------------

@@ -70,6 +70,7 @@ cdef inline void load_group(
     real like, places_type places, Py_ssize_t row_stride, Py_ssize_t column_stride, vd *x, int n
 ) noexcept nogil:
     """A matrix is one run of scalars where its entries follow each other by rows or columns."""
+    cdef vd y[CLOSED * CLOSED]
     cdef int half = VD // 2, k
     cdef bint by_columns = is_run(like, column_stride, row_stride, n)
     if not (by_columns or is_run(like, row_stride, column_stride, n)):
@@ -81,22 +82,32 @@ cdef inline void load_group(
     for k in range(n * n // half * half, n * n):
         x[k] = load_lanes(like, places, k * sizeof(like), x[0])
     if by_columns:
-        transpose_lanes(x, n)
+        for k in range(n * n):
+            y[k] = x[k]
+        transpose_lanes(y, x, n)
 
 
 cdef inline void store_group(
     real like, places_type places, int count, Py_ssize_t row_stride, Py_ssize_t column_stride,
     vd *x, int n
 ) noexcept nogil:
-    """The inverse; x is used up."""
-    cdef int half = VD // 2, k
-    cdef bint by_columns = is_run(like, column_stride, row_stride, n)
-    if not (by_columns or is_run(like, row_stride, column_stride, n)):
+    """The inverse. In either order entries are stored from where they are, without a move."""
+    cdef vd y[CLOSED * CLOSED]
+    cdef int k
+    if is_run(like, column_stride, row_stride, n):
+        transpose_lanes(x, y, n)
+        store_run(like, places, count, y, n)
+    elif is_run(like, row_stride, column_stride, n):
+        store_run(like, places, count, x, n)
+    else:
         for k in range(n * n):
             store_lanes(like, places, k // n * row_stride + k % n * column_stride, count, x[k])
-        return
-    if by_columns:
-        transpose_lanes(x, n)
+
+
+cdef inline void store_run(
+    real like, places_type places, int count, vd *x, int n
+) noexcept nogil:
+    cdef int half = VD // 2, k
     for k in range(n * n // half):
         store_half_transposed(like, places, k * half * sizeof(like), count, x + k * half)
     for k in range(n * n // half * half, n * n):
@@ -107,11 +118,11 @@ cdef inline bint is_run(real like, Py_ssize_t outer, Py_ssize_t inner, int n) no
     return inner == sizeof(like) and outer == n * sizeof(like)
 
 
-cdef inline void transpose_lanes(vd *x, int n) noexcept nogil:
+cdef inline void transpose_lanes(const vd *x, vd *y, int n) noexcept nogil:
     cdef int i, j
     for i in range(n):
-        for j in range(i):
-            x[i * n + j], x[j * n + i] = x[j * n + i], x[i * n + j]
+        for j in range(n):
+            y[j * n + i] = x[i * n + j]
 
 
 cdef inline int inspect(

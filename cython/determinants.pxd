@@ -13,7 +13,7 @@ from doubts cimport careful_doubles
 from factorization cimport (
     elimination_group, lanes_needed, register_group, registers_needed, row_elimination, rows_needed,
 )
-from fixed cimport fits_fixed, fixed_group, fixed_needed
+from fixed cimport fits_fixed, fixed_group, fixed_needed, largest_fixed
 from lanes cimport DOUBLES, FLOATS, VD, lane, width
 from pack cimport real
 from panels cimport fits_panels
@@ -167,9 +167,9 @@ cdef inline int large_part(
 
 
 cdef inline bint fits_registers(Py_ssize_t n, lane like) noexcept nogil:
-    """Whether rows fit registers, where there are any."""
+    """Whether rows fit registers, where there are any beyond the sizes of fixed.pxd."""
     # Without its first part the compiler could not leave registers.pxd out where nothing fits.
-    return reach(like) > 0 and n <= reach(like)
+    return reach(like) > largest_fixed(like) and n <= reach(like)
 
 
 cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexcept nogil:

@@ -2,7 +2,8 @@
  *
  * A row is an array of `vectors` vectors, 1 to 4. Places in it are whole numbers as wide as its scalars,
  * kept in vectors; sets of places are bits, 64 at most. Elsewhere than on AVX-512 nothing is within
- * reach, and what stands here is only compiled. */
+ * reach, and of doubles there fixed.pxd leaves nothing: what serves them is what panels.h and
+ * fixed_inverse.h take. */
 #ifndef MATGRAD_REGISTERS_H
 #define MATGRAD_REGISTERS_H
 
@@ -82,6 +83,7 @@ template <class V> static inline void store_bytes(char *to, int count, V value) 
 } // namespace matgrad
 
 #if defined(__AVX512DQ__) && MATGRAD_VECTOR_BYTES == 64
+template <> constexpr ptrdiff_t reach(vd) { return 4 * VD; }
 template <> constexpr ptrdiff_t reach(vf) { return 4 * VF; }
 
 namespace matgrad {
@@ -125,10 +127,16 @@ template <> inline void store_bytes(char *to, int count, vf value) { store_low(t
 template <> inline vf greater_word(vf a, vf b) { return (vf)_mm512_max_epi32((__m512i)a, (__m512i)b); }
 } // namespace matgrad
 
+static inline vd select_bits(uint64_t bits, vd a, vd b) {
+    return (vd)_mm512_mask_mov_pd((__m512d)b, (__mmask8)bits, (__m512d)a);
+}
 static inline vf select_bits(uint64_t bits, vf a, vf b) {
     return (vf)_mm512_mask_mov_ps((__m512)b, (__mmask16)bits, (__m512)a);
 }
 /* Their part of the set is loaded as a mask: less than a shift and a move. */
+static inline vd only_places(const uint64_t *set, int v, vd a) {
+    return (vd)_mm512_maskz_mov_pd(((const __mmask8 *)set)[v], (__m512d)a);
+}
 static inline vf only_places(const uint64_t *set, int v, vf a) {
     __mmask16 part;
     memcpy(&part, (const char *)set + v * sizeof(part), sizeof(part));

@@ -22,8 +22,8 @@ from libc.stdint cimport int64_t
 
 from exact cimport exact_determinant
 from lanes cimport (
-    DOUBLES, VD, absolute, both, broadcast, complement, element, equal, greater, mask_bits,
-    maximum, multiply_add, not_a_number, product_rest, select, set_element, subtract_product, vd,
+    DOUBLES, VD, broadcast, complement, element, mask_bits, multiply_add, not_a_number,
+    product_rest, select, set_element, subtract_product, vd,
 )
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
 from results cimport request
@@ -79,6 +79,7 @@ cdef inline unsigned int closed_forms(
     if implied:
         doubtful = mask_bits(complement(implied_cofactors(m[0], inverse, value.high, r, R, n)))
     if doubtful or not implied:
+        # What is implied is proven, too: no matrix depends on those beside it.
         doubtful = mask_bits(complement(proven_cofactors(
             m[0], inverse, value.high, gradient, r, R, n)))
     if inverse:

@@ -318,7 +318,7 @@ cdef inline int complete_rows(
     doubtful |= doubted(&singular, g, most)
     redo = mask_bits(strange) | doubtful
     if asked.gradient == GRADIENT_OF_DET:
-        status |= scale(a, n * pitch, mantissa[0], exponent[0], 0 if redo else 1)
+        status |= scale(a, n * pitch, mantissa[0], exponent[0], 0 if redo else ~0)
     multiply_lanes(&last, 1, mantissa, exponent)
     if redo:
         status |= redo_rows(doubtful != 0, singular & 1, careful_memory, asked, g, a, pitch, origin,
@@ -399,7 +399,7 @@ cdef inline int scale(
     """x times mantissa 2^exponent; in one multiplication if the factor and all products fit.
 
     OVERFLOWED where that makes infinities in `lanes`: in the others something was strange before,
-    or they are done again."""
+    or they are done again. (Of a matrix whose rows lie along vectors all lanes are asked for.)"""
     cdef lane multiple = times_power_of_two(mantissa, exponent)
     cdef lane most = broadcast(400.0 if lane is vd else 40.0, multiple)
     cdef lane zero = broadcast(0.0, multiple), poison = zero

@@ -34,8 +34,10 @@ static void store_by_size(ptrdiff_t n, int count, const V *entries, const V *exp
                           char *const *targets, ptrdiff_t row_stride, ptrdiff_t column_stride) {
     if constexpr (N < largest_fixed(V{}))
         if (n > N)
-            return store_by_size<N + 1>(n, count, entries, exponent, order, targets, row_stride, column_stride);
-    if (column_stride == sizeof(scalar<V>)) store_rows<N>(count, entries, exponent, order, targets, row_stride);
+            return store_by_size<N + 1>(n, count, entries, exponent, order, targets, row_stride,
+                                        column_stride);
+    if (column_stride == sizeof(scalar<V>))
+        store_rows<N>(count, entries, exponent, order, targets, row_stride);
     else if (row_stride == sizeof(scalar<V>))
         store_columns<N>(count, entries, exponent, order, targets, column_stride);
     else store_scalars<N>(count, entries, exponent, order, targets, row_stride, column_stride);
@@ -79,16 +81,17 @@ static inline V eliminate_fixed(ptrdiff_t n, bool kept, int count, const char *c
     for (ptrdiff_t k = n - 1; k >= 0; k--) pivots[k] = with_upper(((const H *)pivots)[k], one);
     return with_upper(odd, one);
 }
-/* What is left of `multiple` times the inverses until they are stored, in place of the entries, and the sum of
- * sizes of which none is below their entries' by more than 2^(n-1). */
+/* What is left of `multiple` times the inverses until they are stored, in place of the entries, and a sum
+ * that no entry of theirs exceeds by more than 2^(n-1) times. */
 template <class V>
-static inline V invert_fixed(ptrdiff_t n, int count, V *entries, const void *places, V last, V multiple, V *order) {
+static inline V invert_fixed(ptrdiff_t n, int count, V *entries, const void *places, V last, V multiple,
+                             V *order) {
     using namespace matgrad;
     typedef half<V> H;
     if (fixed_lanes(count, V{}) == traits<V>::width)
         return invert_by_size<LEAST_FIXED>(n, entries, places, last, multiple, order);
-    return with_upper(invert_by_size<LEAST_FIXED>(n, (H *)entries, places, lower_half(last), lower_half(multiple),
-                                                  (H *)order), V{});
+    return with_upper(invert_by_size<LEAST_FIXED>(n, (H *)entries, places, lower_half(last),
+                                                  lower_half(multiple), (H *)order), V{});
 }
 /* These times 2^exponent to memory, for the first `count` places. */
 template <class V>

@@ -50,7 +50,6 @@ from results cimport group, request
 
 cdef extern from "fixed.h" nogil:
     Py_ssize_t largest_fixed[T](T like) noexcept
-    int fixed_lanes[T](int count, T like) noexcept
     Py_ssize_t room_for_places[T](Py_ssize_t n, T like) noexcept
     T eliminate_fixed[T](
         Py_ssize_t n, bint kept, int count, const char **matrices, Py_ssize_t pitch, T *entries,

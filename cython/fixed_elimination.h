@@ -13,7 +13,6 @@
 
 namespace matgrad {
 
-
 /* How many bits a place among n has. */
 static constexpr int place_bits(int n) { return n <= 1 ? 0 : 1 + place_bits((n + 1) / 2); }
 
@@ -25,7 +24,8 @@ template <class V, int N> struct pivot_place {
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
 /* N scalars of each place for N less than half a vector, of which no more may be read. */
-template <int N, class V> static inline void load_short_row(const char *const *places, ptrdiff_t offset, V *x) {
+template <int N, class V>
+static inline void load_short_row(const char *const *places, ptrdiff_t offset, V *x) {
     typedef typename in_memory<scalar<V>, V>::half half_vector;
     constexpr int half = traits<V>::width / 2;
     V t[half];
@@ -52,8 +52,8 @@ template <int N, class V> static inline void load_row(const char *const *places,
         }
 }
 
-/* The pivot of row K comes to place K, as the winner of a tournament: of two that play, the one whose place
- * has the bit as the pivot's goes to the first place. */
+/* The pivot of row K comes to place K as the winner of a tournament: of two that play, the one whose place
+ * has the pivot's bit goes to the first place. */
 template <int K, int N, int BIT = 0, class V>
 static inline void change_places(V *x, const pivot_place<V, N> &place) {
     if constexpr (BIT < place_bits(N - K)) {

@@ -1,9 +1,9 @@
 /* Inverses of small matrices from what fixed_elimination.h leaves, for fixed.pxd.
  *
- * Entry (j, k) is, for k < j, what row j has taken of row k, an entry of the upper triangle, whose pivots are
- * over: on the diagonal stands -1 / pivot; else a factor of row j, an entry of the lower one. The inverse is
- * found and stored a cache line of rows at a time, and nothing else is kept, since a group has to stay in the
- * first-level cache.
+ * Entry (j, k) is, for k < j, what row j has taken of row k, an entry of the upper triangle; for k > j a
+ * factor of row j, an entry of the lower one; on the diagonal stands -1 / pivot. The upper triangle is
+ * inverted in its place. The inverse is found and stored a cache line of rows at a time, and nothing else is
+ * kept, since a group has to stay in the first-level cache.
  *
  * Rejected: the upper triangle's inverse row by row, where each product waits for the one before (inv 1.05
  * times at n = 16), each row by itself instead of tiles (1.0, 1.03 and 1.2 times at n = 16, 24 and 32), all
@@ -15,7 +15,7 @@
 
 namespace matgrad {
 
-/* ---- the inverse --------------------------------------------------------------------------------- */
+/* ---- the upper triangle's inverse ------------------------------------------------------------------ */
 
 /* Places change as all rows have it. */
 template <int K, int N, class V> static inline void put_in_order(V *x, const pivot_place<V, N> *places) {
@@ -24,9 +24,9 @@ template <int K, int N, class V> static inline void put_in_order(V *x, const piv
         put_in_order<K + 1, N>(x, places);
     }
 }
-/* In row j what is above the diagonal becomes column j of the upper triangle's inverse, which takes the columns
- * before it: no product waits for another one of its step, as row by row each does. Factors are put in the order
- * that later rows give them, as if it had been theirs from the start. */
+/* In row j what is above the diagonal becomes column j of the upper triangle's inverse, which takes the
+ * columns before it: no product waits for another one of its step, as row by row each does. Factors are put
+ * in the order that later rows give them, as if it had been theirs from the start. */
 template <int K, int N, class V>
 static inline void invert_row(int j, V *x, V *entries, const pivot_place<V, N> *places, V *total) {
     const V *column = entries + K * N;
@@ -48,7 +48,7 @@ static inline void invert_row(int j, V *x, V *entries, const pivot_place<V, N> *
     if constexpr (K < N - 1) invert_row<K + 1, N>(j, x, entries, places, total);
 }
 /* The inverse of the upper triangle times `multiple`, above factors in their last order, and the sum of its
- * entries' sizes. No more is kept, since a group has to stay in the first-level cache. */
+ * entries' sizes. */
 template <int N, class V>
 __attribute__((noinline, flatten)) static V invert_triangle(V *entries, const void *kept, V last, V multiple,
                                                             V *order) {

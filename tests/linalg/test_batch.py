@@ -199,3 +199,20 @@ def test_flags_of_worker_threads_reach_the_caller(
             Y[position] = 1e200 * np.eye(n)
             with np.errstate(over="raise"), pytest.raises(FloatingPointError):
                 kernels.det(Y)
+
+
+def test_a_matrix_that_is_barely_trusted_does_not_depend_on_those_beside_it(
+    kernels: ModuleType,
+) -> None:
+    entries = (
+        ("0x1.175000842d3e8p-1", "0x0p+0", "0x1.e93ac8ea19a28p-1"),
+        ("0x0p+0", "0x1.cafe42f65a2f2p+0", "0x0p+0"),
+        ("0x1.d0897ca4062c0p-6", "0x0p+0", "0x1.96d46c7563a80p-5"),
+    )
+    X = np.array([[float.fromhex(entry) for entry in row] for row in entries])
+    pair = np.stack([X, np.zeros((3, 3))])
+    with np.errstate(invalid="ignore"):
+        for name in ("inv", "det_and_gradient", "slogdet_and_gradient", "adjugate"):
+            alone, beside = (results(getattr(kernels, name), each) for each in (X, pair))
+            assert_same_bits(alone, tuple(each[0] for each in beside))
+    assert_same_bits(kernels.det_and_gradient(X)[1], kernels.adjugate(X).T)

@@ -153,3 +153,15 @@ def test_flags_of_one_call_do_not_reach_the_next(kernels: ModuleType) -> None:
     with strict():
         kernels.inv(np.eye(3))
         kernels.det(np.eye(3))
+
+
+@pytest.mark.parametrize("n", [5, 8, 16, 24, 32, 33, 40, 70])
+def test_overflow_of_any_one_entry_raises_the_overflow_flag(kernels: ModuleType, n: int) -> None:
+    far = 1030 // (n - 1) + 1
+    for place in range(n):
+        exponents = np.full(n, far)
+        exponents[place] = -200
+        X = np.diag(np.ldexp(1.0, exponents))
+        for name in ("adjugate", "det_and_gradient"):
+            with strict(), pytest.raises(FloatingPointError, match="overflow"):
+                getattr(kernels, name)(X)

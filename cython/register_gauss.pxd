@@ -10,10 +10,10 @@ them together before they go on, places[level] lists from where. `order` is coun
 of its level.
 
 Cost: a permutation (four operations where a row has three or four vectors) and a multiply-add a
-vector for each two rows, and about 15 operations a pivot. Levels take 0.93, 0.84 and 0.85 of the
-time at n = 16, 24 and 32. Rejected: rows in blocks of two or four, which load factors once (1.02
-and 1.2 times at n = 16, which fixed.pxd has taken since), fewer matrices side by side (two at
-n = 32: 1.2 times).
+vector for each two rows, and about 15 operations a pivot. Figures are of double precision, whose
+sizes fixed.pxd has taken since: levels take 0.93, 0.84 and 0.85 of the time at n = 16, 24 and 32.
+Rejected: rows in blocks of two or four, which load factors once (1.02 and 1.2 times at n = 16),
+fewer matrices side by side (two at n = 32: 1.2 times).
 """
 
 from libc.stdint cimport uint64_t

@@ -12,9 +12,9 @@ columns, so each level has places for all pivots that come after.
 
 Cost: 2/3 n^3 multiply-adds with a scalar of memory, after n^3/3 of register_gauss.pxd, to which it
 adds a multiplication for each two rows. Against Gauss-Jordan elimination in registers inv takes
-0.83 and 0.82 of the time at n = 24 and 32, in single precision 1.03, 0.98 and 0.83 at 32, 48 and
-64. Rejected: the right-hand sides of one vector at a time (1.1 times), a size that is no constant
-where rows are full (1.04 times at n = 32).
+1.03, 0.98 and 0.83 of the time at n = 32, 48 and 64, in double precision, which fixed.pxd has taken
+since, 0.83 and 0.82 at 24 and 32. Rejected: the right-hand sides of one vector at a time (1.1
+times), a size that is no constant where rows are full (1.04 times at n = 32).
 """
 
 from lanes cimport lane, width

@@ -15,7 +15,7 @@ template <class V> static constexpr ptrdiff_t reach(V) { return 0; }
 namespace matgrad {
 template <class V> using word = typename std::conditional<traits<V>::precision == 52, int64_t, int32_t>::type;
 /* The bits of a place in a row. */
-template <class V> static constexpr word<V> place_bits(V) { return 4 * traits<V>::width - 1; }
+template <class V> static constexpr word<V> place_mask(V) { return 4 * traits<V>::width - 1; }
 } // namespace matgrad
 
 namespace matgrad {
@@ -71,7 +71,7 @@ template <class V> static inline V only_places(const uint64_t *set, int v, V a) 
 }
 /* The magnitudes of a vector, each with its place in its last bits. */
 template <class V> static inline V with_places(V a, matgrad::bits<V> places) {
-    return (V)(((matgrad::bits<V>)absolute(a) & ~matgrad::place_bits(a)) | places);
+    return (V)(((matgrad::bits<V>)absolute(a) & ~matgrad::place_mask(a)) | places);
 }
 /* The places whose bits are set, in order; what comes after them, up to a vector, may be written, too. */
 template <class V> static inline void list_places(uint64_t bits, int vectors, V *places) {
@@ -144,7 +144,7 @@ static inline vf only_places(const uint64_t *set, int v, vf a) {
 }
 /* 0xea: (a and b) or c. */
 static inline vf with_places(vf a, matgrad::half_words places) {
-    const __m512i size = _mm512_set1_epi32(INT32_MAX ^ matgrad::place_bits(a));
+    const __m512i size = _mm512_set1_epi32(INT32_MAX ^ matgrad::place_mask(a));
     return (vf)_mm512_ternarylogic_epi32((__m512i)a, size, (__m512i)places, 0xea);
 }
 static inline void list_places(uint64_t bits, int vectors, vf *places) {
@@ -220,7 +220,7 @@ template <class V> static inline V candidates(const V *row, int vectors) {
 }
 /* Of each of `count` vectors of candidates the place of the largest, which are used up. */
 template <class V> static inline V largest_places(V *found, int count) {
-    return (V)((matgrad::bits<V>)matgrad::greatest_of_each<1>(found, count) & matgrad::place_bits(*found));
+    return (V)((matgrad::bits<V>)matgrad::greatest_of_each<1>(found, count) & matgrad::place_mask(*found));
 }
 /* Of the choices of one of n places after the other, a lane for itself: 1, or -1 if an odd number of
  * places that had not been chosen came before those that were. */

@@ -6,8 +6,9 @@
  * kept, since a group has to stay in the first-level cache.
  *
  * Rejected: the upper triangle's inverse row by row, where each product waits for the one before (inv 1.05
- * times at n = 16), each row by itself instead of tiles (1.0, 1.03 and 1.2 times at n = 16, 24 and 32), all
- * rows before the first is stored (1.02 times at n = 16), cache lines fetched for writing beforehand (1.02). */
+ * times at n = 16), tiles of a few rows up to n = 16 (1.05 times), each row by itself beyond (1.03 and 1.2
+ * times at n = 24 and 32), all rows before the first is stored (1.02 times at n = 16), cache lines fetched
+ * for writing beforehand (1.02). */
 #ifndef MATGRAD_FIXED_INVERSE_H
 #define MATGRAD_FIXED_INVERSE_H
 
@@ -87,7 +88,7 @@ static inline void load_tile(int b, V (*z)[END - START], const V *entries) {
         for (int k = START; k < END; k++)
             z[r][k - START] = full || k >= b + r ? entries[k * N + b + r] : V{};
 }
-/* Rows of the inverse from row b on, whose columns are in another order, from the last column to the first. */
+/* Rows of the inverse from row b on, whose columns are in another order: from the last one to the first. */
 template <int ROWS, int END, int N, class V>
 static inline void substitute_back(int b, const V *entries, V *result) {
     if constexpr (END > 0) {
@@ -140,7 +141,8 @@ static inline void store_row(char *const *places, ptrdiff_t offset, int count, c
     typedef scalar<V> T;
     if constexpr (N < half) {
         for (int l = 0; l < count; l++)
-            for (int i = 0; i < N; i++) memcpy(places[l] + offset + i * sizeof(T), (T *)(x + i) + l, sizeof(T));
+            for (int i = 0; i < N; i++)
+                memcpy(places[l] + offset + i * sizeof(T), (const T *)(x + i) + l, sizeof(T));
     } else
 #pragma GCC unroll 32
         for (int i = 0; i < N; i += half) {
@@ -168,7 +170,8 @@ static inline void store_block(int count, const V *result, char *const (*rows)[t
 }
 template <int N, class V>
 __attribute__((noinline, flatten)) static void store_rows(int count, const V *entries, const V *exponent,
-                                                          const V *order, char *const *targets, ptrdiff_t step) {
+                                                          const V *order, char *const *targets,
+                                                          ptrdiff_t step) {
     constexpr int W = traits<V>::width, L = line<V>(), rest = N < 2 * L ? N : L + N % L;
     V result[rest * N];
     char *rows[N][W];
@@ -183,12 +186,11 @@ __attribute__((noinline, flatten)) static void store_rows(int count, const V *en
 }
 template <int N, class V>
 __attribute__((noinline, flatten)) static void store_columns(int count, const V *entries, const V *exponent,
-                                                             const V *order, char *const *targets, ptrdiff_t step) {
-    constexpr int W = traits<V>::width, height = (N + W - 1) / W;
-    V from[W * height] = {};
+                                                             const V *order, char *const *targets,
+                                                             ptrdiff_t step) {
+    constexpr int W = traits<V>::width, height = (N + W - 1) / W, ROWS = 4;
+    V from[W * height] = {}, rows[ROWS * N];
     invert_order<N>(order, from);
-    constexpr int ROWS = 4;
-    V rows[ROWS * N];
     for (int b = 0; b < N; b++) {
         const V *z = rows + b % ROWS * N;
         V t[height][W];
@@ -212,10 +214,9 @@ __attribute__((noinline, flatten)) static void store_columns(int count, const V 
         }
     }
 }
-
 template <int N, class V>
-static void store_scalars(int count, const V *entries, const V *exponent, const V *order, char *const *targets,
-                          ptrdiff_t row_stride, ptrdiff_t column_stride) {
+static void store_scalars(int count, const V *entries, const V *exponent, const V *order,
+                          char *const *targets, ptrdiff_t row_stride, ptrdiff_t column_stride) {
     V z[N];
     for (int b = 0; b < N; b++) {
         inverse_rows<N>(b, b + 1, entries, exponent, z);

@@ -14,8 +14,8 @@ where a product leaves the exponent range. With r_i the 1-norms of the rows:
 What is left of a logarithm near 0 is the error of det, 2^-100 of the product of the norms.
 
 Cost: the norms n^2 operations, a determinant about 6, the cofactors 20 where det implies them, else
-n^2 + 20. Rejected: tests by
-masks for each row (inv took 1.25 times the time at n = 4: a mask is moved for each comparison).
+n^2 + 20. Rejected: tests by masks for each row (inv took 1.25 times the time at n = 4: a mask is
+moved for each comparison).
 """
 
 from lanes cimport absolute, both, broadcast, equal, greater, maximum, multiply_add, vd
@@ -71,7 +71,7 @@ cdef inline vd implied_cofactors(
 cdef inline vd proven_cofactors(
     number like, bint inverse, vd det, const vd *c, const vd *r, const vd *R, int n
 ) noexcept nogil:
-    """The same by the cofactors themselves, and det by itself."""
+    """Where the cofactors themselves show it, and for `inverse` det by itself."""
     cdef vd sizes[4]
     cdef vd size = row_sizes(c, n, sizes), usable
     usable = trusted_cofactors(like, sizes, size, r, R, n)

@@ -10,7 +10,7 @@ are serial. Rejected: a pool of our own (oversubscribes beside OpenMP's), omp_se
 cdef enum:
     # Operations from which it pays to give back the GIL, and to start threads.
     UNLOCKED = 100000
-    PARALLEL = 1000000
+    PARALLEL = 500000
 
 cdef extern from *:
     """
@@ -40,6 +40,9 @@ cdef extern from *:
         return 0;
     #endif
     }
+    static inline int fetch_and_add(int *counter, int more) {
+        return __atomic_fetch_add(counter, more, __ATOMIC_RELAXED);
+    }
     static inline void watch_forks() {
     #if defined(_OPENMP)
         pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
@@ -49,5 +52,6 @@ cdef extern from *:
     """
     int thread_count "matgrad::thread_count" () noexcept nogil
     int thread_number "matgrad::thread_number" () noexcept nogil
+    int fetch_and_add "matgrad::fetch_and_add" (int *, int) noexcept nogil
     void watch_forks "matgrad::watch_forks" () noexcept nogil
     void set_thread_limit "matgrad::thread_limit.store" (int) noexcept nogil

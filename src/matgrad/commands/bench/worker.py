@@ -92,8 +92,7 @@ class Worker:
 
     def time(self) -> float:
         """Return the seconds for one call."""
-        if self._calls > 1:
-            self._call()  # brings into the caches what others' turns have thrown out
+        self._call()  # wakes threads, brings into the caches what others' turns have thrown out
         seconds = timeit(self._call, number=self._calls) / self._calls
         self._fall_asleep()
         return seconds

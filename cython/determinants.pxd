@@ -190,7 +190,7 @@ cdef inline void place_group(
     all its `places` told."""
     cdef int operand = 1
     cdef const npy_intp *core = b.steps + 1 + asked.det + 2 * asked.slogdet + (asked.gradient != 0)
-    g.n = b.dimensions[1]
+    g.n, g.scattered = b.dimensions[1], False
     g.count = <int> min(W, stop - start)
     g.row_stride, g.column_stride = core[0], core[1]
     g.full_matrices = spread(b, 0, start)

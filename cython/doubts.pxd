@@ -13,6 +13,9 @@ those of zeros below 2^-50 of another (2^-21), which may have swallowed its entr
 
 Where pivots are sought within rows (fixed.pxd, registers.pxd) `doubtful_lanes` decides by pivots
 alone, unless these are far apart: what it marks is done by rows or panels, and judged as above.
+Where rows are scaled so far apart that pivots within columns would lose digits, too, it is done
+again at once (n = 5, rows of 2^-400 to 2^400: inverses lost up to 500 units of rounding times the
+condition of the matrix that is scaled, LAPACK's 300, these 1).
 (What it does not mark may still have entries beyond 2^900 of its pivots, or 2^100 in single
 precision, and lose what they are multiplied by.) Pivots are the same with and without a gradient,
 so that all functions agree on which matrices are singular.
@@ -54,21 +57,27 @@ cdef inline lane far_apart(const lane *pivots, Py_ssize_t n, lane most) noexcept
 
 
 cdef inline unsigned int doubtful_lanes(
-    const group *g, const lane *pivots, bint by_rows, bint *moderate
+    const group *g, const lane *pivots, bint by_rows, unsigned int *scattered, bint *moderate
 ) noexcept nogil:
     """Lanes where anything at all is out of the ordinary, a matrix may be singular, or its columns
     are so far apart that pivots within a row are no good ones; with `by_rows` not those whose rows
-    only are scaled apart. Pivots are `moderate` if no product of some of them leaves the range."""
+    only are scaled apart. Of these lanes some are `scattered`: pivots that are sought in columns
+    would be no good ones, either. Pivots are `moderate` if no product of some leaves the range."""
     cdef lane most, least
     cdef unsigned int uncertain, apart, found = 0, lanes = (1 << g.count) - 1
+    cdef bint far
     cdef int w
     measure(pivots, g.n, &most, &least, moderate)
     uncertain = mask_bits(uncertain_lanes(most, least, g.n)) & lanes
     apart = lanes & mask_bits(greater(
         most * broadcast(2.0 ** -12 if lane is vd else 2.0 ** -10, most), least))
+    scattered[0] = 0
     for w in range(g.count if uncertain | apart else 0):
-        if (uncertain | apart) >> w & 1 and is_doubtful(g, pivots, w, uncertain >> w & 1, by_rows):
+        if (uncertain | apart) >> w & 1 and is_doubtful(
+            g, pivots, w, uncertain >> w & 1, by_rows, &far
+        ):
             found |= 1 << w
+            scattered[0] |= <unsigned int> far << w
     return found
 
 
@@ -105,16 +114,16 @@ cdef inline lane uncertain_lanes(lane most, lane least, Py_ssize_t n) noexcept n
 
 
 cdef inline bint is_doubtful(
-    const group *g, const lane *pivots, int w, bint uncertain, bint by_rows
+    const group *g, const lane *pivots, int w, bint uncertain, bint by_rows, bint *scattered
 ) noexcept nogil:
     """If rows are only scaled apart, each pivot is far from rounding beside the row in which it was
-    found, and so far from the ends of the range that products of three, and a factor (`pull_in`),
-    are inside."""
+    found; then the matrix is `scattered` unless all are so far from the ends of the range that
+    products of three, and a factor (`pull_in`), are inside."""
     cdef double largest = 2.0 ** 200 if lane is vd else 2.0 ** 25
     cdef double least = 2.0 ** -40 if lane is vd else 2.0 ** -13
     cdef double columns[MOST_COLUMNS]
     cdef double row, size
-    cdef bint fits = by_rows
+    cdef bint fits = by_rows, inside = True
     cdef Py_ssize_t k, j
     for j in range(g.n):
         columns[j] = 0.0
@@ -124,8 +133,13 @@ cdef inline bint is_doubtful(
             size = magnitude(g, w, k, j, pivots[0])
             row, columns[j] = max(row, size), max(columns[j], size)
         size = fabs(element(pivots + k, w))
-        fits = fits and row * least <= size and 1.0 / largest <= size <= largest
-    return uncertain and not fits or has_columns_apart(g, w, columns, pivots[0])
+        fits = fits and 0 < row * least <= size
+        inside = inside and 1.0 / largest <= size <= largest
+    if has_columns_apart(g, w, columns, pivots[0]):
+        scattered[0] = False
+        return True
+    scattered[0] = fits and not inside
+    return uncertain and not (fits and inside)
 
 
 cdef inline bint has_columns_apart(

@@ -131,7 +131,7 @@ cdef inline int register_group(
     cdef lane *pivots = memory + rows_needed(n, memory[0])
     cdef lane *order = pivots + n
     cdef lane exponent = broadcast(0.0, memory[0]), others, last, det, det_exponent
-    cdef unsigned int doubtful, left
+    cdef unsigned int doubtful, scattered, left
     cdef bint moderate
     cdef small a[MOST_LANES]
     lay_out(a, n, beside, fews, inverse, order + n)
@@ -140,7 +140,7 @@ cdef inline int register_group(
             place_rows(a + w, g.matrices[w], n, g.row_stride, g.column_stride,
                        <lane *> a[w].result)
         eliminate_few(a + few * beside, few * beside, beside, n, inverse, pivots, order)
-    left = doubtful = doubtful_lanes(g, pivots, False, &moderate)
+    left = doubtful = doubtful_lanes(g, pivots, False, &scattered, &moderate)
     last = pivots[n - 1]
     others = level_signs(order, n)
     multiply_lanes(pivots, n - 1, &others, &exponent)
@@ -152,20 +152,21 @@ cdef inline int register_group(
                                left)
     for w in range(g.count if left else 0):
         if left >> w & 1:
-            status |= factor_alone(memory, careful_memory, asked, g, w, doubtful >> w & 1, &det,
-                                   &det_exponent)
+            status |= factor_alone(memory, careful_memory, asked, g, w, scattered >> w & 1,
+                                   doubtful >> w & 1, &det, &det_exponent)
     return status | write(asked, g, det, det_exponent)
 
 
 cdef inline int factor_alone(
     lane *memory, double *careful_memory, const request *asked, const group *g, int w,
-    bint with_det, lane *det, lane *det_exponent
+    bint scattered, bint with_det, lane *det, lane *det_exponent
 ) noexcept nogil:
     """Matrix w of a group by `factor_rows`, its determinant to lane w if that is asked for."""
     cdef lane mantissa, exponent
     cdef group alone
     cdef int status
     alone.n, alone.count, alone.matrices[0] = g.n, 1, g.matrices[w]
+    alone.scattered = scattered
     alone.row_stride, alone.column_stride = g.row_stride, g.column_stride
     alone.gradients[0] = g.gradients[w]
     alone.gradient_row_stride = g.gradient_row_stride
@@ -310,6 +311,8 @@ cdef inline int complete_rows(
     cdef unsigned int singular, doubtful, redo
     cdef int status = FINE
     apart = far_apart(pivots, n, broadcast(greatest(most), most))
+    if g.scattered:
+        apart = equal(most, most)
     strange = either(apart, unusual(pivots, n, False))
     doubtful = mask_bits(strange)
     if inverse:

@@ -90,13 +90,13 @@ cdef inline int fixed_group(
     cdef lane det, exponent = broadcast(0.0, memory[0]), gradient_exponent
     cdef const char **matrices = g.matrices
     cdef const char *copied[MOST_LANES]
-    cdef unsigned int doubtful, left
+    cdef unsigned int doubtful, scattered, left
     cdef bint moderate
     cdef int status = FINE
     if g.column_stride != item_size(memory[0]):
         matrices, pitch = copied, copy_rows(g, copies, copied)
     det = eliminate_fixed(n, inverse, g.count, matrices, pitch, entries, <void *> places, pivots)
-    left = doubtful = doubtful_lanes(g, pivots, True, &moderate)
+    left = doubtful = doubtful_lanes(g, pivots, True, &scattered, &moderate)
     if moderate:
         multiply_moderate(pivots, n, &det, &exponent)
     else:
@@ -110,8 +110,8 @@ cdef inline int fixed_group(
     if inverse:
         store_gradients(asked, g, entries, gradient_exponent, order)
     if left:
-        status = redo_alone(left, doubtful, memory, careful_memory, asked, g, copied, pitch,
-                            &det, &exponent)
+        status = redo_alone(left, doubtful, scattered, memory, careful_memory, asked, g, copied,
+                            pitch, &det, &exponent)
     return status | write(asked, g, det, exponent)
 
 
@@ -176,9 +176,9 @@ cdef inline void store_gradients(
 
 
 cdef inline int redo_alone(
-    unsigned int left, unsigned int doubtful, lane *memory, double *careful_memory,
-    const request *asked, const group *g, const char **matrices, Py_ssize_t pitch, lane *det,
-    lane *exponent
+    unsigned int left, unsigned int doubtful, unsigned int scattered, lane *memory,
+    double *careful_memory, const request *asked, const group *g, const char **matrices,
+    Py_ssize_t pitch, lane *det, lane *exponent
 ) noexcept nogil:
     """Matrices whose rows are at `matrices` by `factor_rows`, one by one.
 
@@ -191,8 +191,9 @@ cdef inline int redo_alone(
     for w in range(g.count):
         rows.matrices[w] = matrices[w]
         if doubtful >> w & 1:
-            status |= factor_alone(memory, careful_memory, &determinant, &rows, w, True, det,
-                                   exponent)
+            status |= factor_alone(memory, careful_memory, &determinant, &rows, w,
+                                   scattered >> w & 1, True, det, exponent)
         if left >> w & 1 and asked.gradient:
-            status |= factor_alone(memory, careful_memory, asked, &rows, w, False, det, exponent)
+            status |= factor_alone(memory, careful_memory, asked, &rows, w, scattered >> w & 1,
+                                   False, det, exponent)
     return status

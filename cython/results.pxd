@@ -25,6 +25,7 @@ cdef struct group:
     # a group is full and `spaced` is enough, matrices and gradients are not set.
     int count
     Py_ssize_t n
+    bint scattered                  # a matrix alone whose pivots are known to be no good ones
     const char *matrices[MOST_LANES]
     Py_ssize_t row_stride
     Py_ssize_t column_stride

@@ -194,6 +194,20 @@ def test_columns_scaled_apart_cost_no_digits(
     assert (error <= 4 * n * unit_roundoff(dtype) * lost).all()
 
 
+@precisions
+@pytest.mark.parametrize("n", [5, 8, 13, 16, 20, 24, 28, 32])
+def test_rows_scattered_over_the_range_cost_no_digits(
+    kernels: ModuleType, rng: np.random.Generator, n: int, dtype: type[np.floating]
+) -> None:
+    far = 55 if dtype == np.float32 else 400
+    X = rng.normal(size=(200, n, n)).astype(dtype)
+    powers = rng.integers(-far, far + 1, (200, n)).astype(np.int32)
+    got = np.ldexp(kernels.inv(np.ldexp(X, powers[:, :, None])), powers[:, None, :])
+    expected = np.linalg.inv(X.astype(float))
+    error = np.abs(got - expected).max((1, 2)) / np.abs(expected).max((1, 2))
+    assert (error <= 4 * np.linalg.cond(X.astype(float), np.inf) * unit_roundoff(dtype)).all()
+
+
 @pytest.mark.parametrize("n", [24, 40, 101])
 def test_a_row_scaled_apart_makes_no_matrix_singular(kernels: ModuleType, n: int) -> None:
     X, det, _ = with_a_hidden_zero(n, 120)

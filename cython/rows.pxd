@@ -8,7 +8,8 @@ threads det takes 0.82 of the time at n = 2000, inv 0.85 at 1000).
 
 `origin` remembers where rows came from. Gauss leaves them there, and swaps only what is taken out
 (det takes 0.90 of the time at n = 128), but for large matrices, of which rows out of order take
-longer to come from memory. Gauss-Jordan updates all rows, in order, and has them swapped. A tie
+longer to come from memory, or which threads share: they may not see `origin` change.
+Gauss-Jordan updates all rows, in order, and has them swapped. A tie
 goes to the row that came first: every entry takes the same operations in the same order as on
 lanes, and so has the same bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n
 above about 90, where a group of lanes leaves the L2 cache, and for batches too small to fill the
@@ -32,8 +33,10 @@ cdef enum:
     LARGE_PANEL = 96    # of one that has to come from memory for each
     LARGE_GAUSS = 800   # sizes from which panels are large
     LARGE_JORDAN = 1500
-    SWAPPED = 400       # size from which Gauss, too, swaps rows
-    SHARED = 3000       # tiles times rows of an update from which it pays to share it
+    SWAPPED = 400       # size from which Gauss, too, swaps rows, whoever updates them
+    # Tiles times rows of an update from which it pays to share it (from 3000 on with cores that have
+    # nothing else to do; where they have, threads wait for each other in every panel).
+    SHARED = 6000
     ROWS_A_THREAD = 100  # more threads would wait for the next panel (by count of operations)
     LARGEST_TEAM = 64    # threads that share a matrix
 
@@ -54,13 +57,14 @@ cdef inline Py_ssize_t factors_needed(Py_ssize_t n, Py_ssize_t panel, lane like)
 
 cdef inline Py_ssize_t rows_workspace(Py_ssize_t n, lane like) noexcept nogil:
     """Vectors that `eliminate_rows` needs beside the matrix."""
-    cdef Py_ssize_t panel = panel_columns(n, False)
+    cdef Py_ssize_t panel = max(panel_columns(n, False), panel_columns(n, True))
     return (2 * factors_needed(n, panel, like) + panel * (row_pitch(n, like) + 2)
             + panel_workspace(n, panel, like))
 
 
 cdef inline bint is_shared(Py_ssize_t rows, int threads, lane like) noexcept nogil:
-    """Whether so many threads share an update of so many rows and columns."""
+    """Whether so many threads share an update of so many rows and columns; then they share all
+    larger ones."""
     return threads > 1 and rows * tiles_up_to(rows, like) > SHARED
 
 
@@ -118,7 +122,8 @@ cdef inline double apply_shared(
     loops for one thread, which took 1.5 times the time at n = 96 and 1.4 at 128 when the compiler
     had to lay them out for OpenMP."""
     cdef Py_ssize_t depth = stop - start, top = 0 if jordan else stop
-    # Tiles are counted without those that are not updated: `left` ones, `due` to the next panel.
+    # Tiles are counted without those that are not updated: those before `left` are to the left of
+    # the panel, those from there to `due` are the next one's.
     cdef Py_ssize_t left = tiles_before(start, a[0]) if jordan else 0
     cdef Py_ssize_t skipped = tiles_before(stop, a[0]) - left
     cdef Py_ssize_t due = tiles_up_to(after, a[0]) - skipped, tiles = tiles_up_to(n, a[0]) - skipped

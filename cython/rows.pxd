@@ -34,8 +34,8 @@ cdef enum:
     LARGE_GAUSS = 800   # sizes from which panels are large
     LARGE_JORDAN = 1500
     SWAPPED = 400       # size from which Gauss, too, swaps rows, whoever updates them
-    # Tiles times rows of an update from which it pays to share it (from 3000 on with cores that have
-    # nothing else to do; where they have, threads wait for each other in every panel).
+    # Tiles times rows of an update from which it pays to share it (3000 where cores have nothing
+    # else to do; where they have, threads wait for each other in every panel).
     SHARED = 6000
     ROWS_A_THREAD = 100  # more threads would wait for the next panel (by count of operations)
     LARGEST_TEAM = 64    # threads that share a matrix

@@ -167,8 +167,8 @@ def test_the_number_of_threads_changes_no_bit(
 def test_the_threads_inside_one_large_matrix_change_no_bit(
     kernels: ModuleType, name: str, n: int, threads: Callable[[int], None]
 ) -> None:
-    """Panels are of 32 or, for determinants from 800 rows on, 96 columns, and leave the last column:
-    at 641 and 865 all are whole, at 642 the last one has one column."""
+    """Panels are of 32 or, for determinants from 800 rows on, 96 columns, and leave the last
+    column: at 641 and 865 all are whole, at 642 the last one has one column."""
     X = np.random.default_rng(7).normal(size=(n, n)) / 10
     kernel = getattr(kernels, name)
     threads(1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from matgrad import parse
+from matgrad import Oracle, parse
 from matgrad.calculus.simplification import simplify
 from matgrad.expression.evaluation import evaluate
 from matgrad.expression.expression import Expression
@@ -71,6 +71,19 @@ def test_large_coefficients_are_written_as_floats(text: str, simple: str) -> Non
 )
 def test_structures_are_used(text: str, simple: str, structure: str) -> None:
     assert str(simplify(parse(text, **{structure: "S"}))) == simple
+
+
+@pytest.mark.parametrize("text", ["sum(X^5)", "norm(X^8)^2", "x'*X^9*y", "sum((X^-2)^-2)"])
+def test_sums_of_many_products_are_joined_before_anybody_tires(text: str) -> None:
+    """All ways to join them would take for ever."""
+    arrays = {"x": np.ones(2), "y": np.array([1.0, -2.0]), "X": np.array([[1.0, 0.1], [0.2, 0.9]])}
+    constants = {name: arrays[name] for name in "xy" if name in text}
+    oracle = Oracle(text, "X", **constants)
+    direction = np.array([[0.3, -1.0], [0.5, 0.2]])
+    around = [oracle.gradient(arrays["X"] + step * direction) for step in (1e-5, -1e-5)]
+    expected = (around[0] - around[1]) / 2e-5
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(oracle.hessp(arrays["X"], direction), expected, atol=1e-7 * scale)
 
 
 def test_the_way_of_writing_that_comes_first_is_kept() -> None:

@@ -89,6 +89,35 @@ def test_a_formula_of_another_kind_has_no_gradient(capsys: pytest.CaptureFixture
     assert "trace-cyclic has no gradient; it is of kind identity" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("structure", ["symmetric", "diagonal", "orthogonal", "positive-definite"])
+def test_matrices_are_what_they_are_declared_to_be(
+    capsys: pytest.CaptureFixture[str], structure: str
+) -> None:
+    X = np.tile(np.eye(3), (5, 1, 1))
+    X[1, 0, 0] = np.nan
+    np.save("X.npy", X)
+    arguments = ["gradient", "norm(X)^2", "X=X.npy", "--out", "G.npy", f"--{structure}", "X"]
+    assert main(arguments) == 0
+    X[3] = draw(3, 3)
+    np.save("X.npy", X)
+    assert main([*arguments, "--force"]) == 2
+    found = capsys.readouterr().err
+    assert f"X is declared {structure.replace('-', ' ')}" in found or "declared symmetric" in found
+    assert np.isfinite(np.load("G.npy")[3]).all()
+    X[3] = -np.eye(3)
+    np.save("X.npy", X)
+    assert main([*arguments, "--force"]) == (2 if structure == "positive-definite" else 0)
+
+
+@pytest.mark.parametrize("option", ["--symmetric", "--positive-definite"])
+def test_four_digits_of_symmetry_are_enough_in_single_precision(option: str) -> None:
+    A = draw(6, 20).astype("f4")
+    X = np.linalg.inv(A @ A.T)
+    X[0, 1] *= 1 + 3e-5
+    np.save("X.npy", X)
+    assert main(["gradient", "logdet(X)", "X=X.npy", option, "X", "--out", "G.npy"]) == 0
+
+
 def test_vectors_of_other_lengths_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     np.save("x.npy", draw(6, 3))
     np.save("A.npy", draw(2, 2))

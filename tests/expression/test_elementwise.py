@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from matgrad import jacobian, parse
 from matgrad._native import instruction_sets, load
 from matgrad.expression.elementwise import relu, sigmoid, softplus, softplus_and_sigmoid
 
@@ -143,3 +144,21 @@ def test_the_pair_is_written_where_it_is_told(isa: str) -> None:
     np.testing.assert_array_equal(room[0, 1::2], module.softplus(x))
     np.testing.assert_array_equal(room[1, 1::2], module.sigmoid(x))
     assert not room[:, ::2].any()
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_on_the_imaginary_axis_functions_are_one_branch(dtype: Any) -> None:
+    x = np.array([2j, -0.5j, 1e-200j if dtype == np.complex128 else 1e-30j, 0], dtype)
+    close = {"rtol": 4 * np.finfo(dtype).eps, "atol": 0.0}
+    np.testing.assert_allclose(softplus(x), np.log1p(np.exp(x.astype(complex))), **close)
+    np.testing.assert_allclose(sigmoid(x), 1 / (1 + np.exp(-x.astype(complex))), **close)
+
+
+def test_complex_steps_see_slopes_at_zero_and_beside_signs() -> None:
+    f = parse("sum(softplus(-y .* x))")
+    y = np.array([1.0, -3.0])
+    slopes = jacobian(lambda x: f.evaluate(x=x, y=y), np.zeros(2), ndim=1, method="cs")
+    np.testing.assert_allclose(slopes, -y / 2)
+    f = parse("x'*sign(x)")
+    slopes = jacobian(lambda x: f.evaluate(x=x), np.array([0.5, -2.0]), ndim=1, method="cs")
+    np.testing.assert_allclose(slopes, [1, -1])

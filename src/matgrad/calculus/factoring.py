@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from math import gcd, lcm
 from operator import attrgetter
 from sys import float_info
+from typing import TypeAlias
 
 from matgrad.calculus.terms import ONE, Chain, Coefficient, Exponent, Term
 from matgrad.expression.expression import Expression
@@ -19,6 +20,11 @@ from matgrad.expression.nodes import (
     Sum,
     lift,
 )
+
+Join: TypeAlias = Callable[[Expression, Sequence[Term]], Term]
+
+# Of more terms only those that have most in common are joined: all ways would take for ever.
+FEW = 6
 
 # Whole numbers up to this one are written as such, longer ones as floats.
 LONGEST = 2**53
@@ -94,20 +100,30 @@ def _without(term: Term, common: Term) -> Term:
 
 def _sum(terms: Sequence[Term], scalar: bool) -> Expression:
     """Return a sum, some terms joined as (A + B) X or X (A + B) where that is shorter."""
-    plain = _plain_sum(terms)
-    return plain if scalar else min([plain, *_groupings(terms)], key=attrgetter("node_count"))
+    return _plain_sum(terms) if scalar else _shortest(tuple(terms))
 
 
-def _groupings(terms: Sequence[Term]) -> Iterable[Expression]:
-    """Yield the sum with each group of terms joined that begin or that end with the same factor."""
+@lru_cache(maxsize=4096)
+def _shortest(terms: tuple[Term, ...]) -> Expression:
+    """Return the shortest way to join terms, of all there are while they are few.
+
+    The same terms remain after joins in any order: they are joined once.
+    """
+    groups = [group for group in _groups(terms) if len(group[1]) > 1]
+    if len(terms) > FEW:
+        groups = sorted(groups, key=lambda group: len(group[1]), reverse=True)[:1]
+    joined = [_with_group(terms, group, join(factor, group)) for factor, group, join in groups]
+    return min([_plain_sum(terms), *joined], key=attrgetter("node_count"))
+
+
+def _groups(terms: Sequence[Term]) -> Iterable[tuple[Expression, list[Term], Join]]:
+    """Yield the terms that begin and those that end with the same factor, and what joins them."""
     for side, join in ((_first, _joined_left), (_last, _joined_right)):
         groups: dict[Expression, list[Term]] = {}
         for term in terms:
             if len(term.chain) > 1:
                 groups.setdefault(side(term.chain), []).append(term)
-        for factor, group in groups.items():
-            if len(group) > 1:
-                yield _with_group(terms, group, join(factor, group))
+        yield from ((factor, group, join) for factor, group in groups.items())
 
 
 def _with_group(terms: Sequence[Term], group: Sequence[Term], joined: Term) -> Expression:

@@ -67,6 +67,8 @@ class Batch:
         try:
             with np.errstate(all="ignore"):
                 value, gradient = self.function.value_and_gradient(**arrays)
+        except UsageError:
+            raise
         except ValueError:  # a length such as m*n is no product of the others
             raise _misfit(self.function, self.sources) from None
         points = tuple(map(len, box))

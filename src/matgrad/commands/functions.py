@@ -15,6 +15,7 @@ import numpy.typing as npt
 from matgrad import linalg
 from matgrad.commands import showing
 from matgrad.commands.errors import UsageError
+from matgrad.commands.structures import check_structures
 from matgrad.formulas import Formula, catalog
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def _of_expression(
     shapes = infer((value, gradient, variable), (None, variable, None)).shapes
 
     def value_and_gradient(**arrays: Array) -> tuple[Array, Array]:
+        check_structures(value.variables.values(), arrays)
         expressions, models = (value, gradient, variable), (None, variable, None)
         found, slope, _ = evaluate(expressions, arrays, models)
         return found, slope

@@ -28,8 +28,9 @@ examples:
 The files hold arrays of shape (..., n, n): batches of matrices, whose leading
 axes broadcast; of vectors, (..., n). The gradient is by the variable that --wrt
 names, in denominator layout: it has the shape of that. float32 stays float32;
-whole numbers become float64. The files are read and written in blocks, and the
-outputs appear together when all is done, or not at all.
+whole numbers become float64. Matrices have to be what they are declared to be.
+The files are read and written in blocks, and the outputs appear together when
+all is done, or not at all.
 """
 
 

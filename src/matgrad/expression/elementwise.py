@@ -1,5 +1,7 @@
 """Elementwise functions that NumPy lacks, without overflow and without loss of small values.
 
+And sign, which NumPy continues to complex numbers otherwise.
+
 Each takes a real or complex array and keeps its dtype; the formula for complex entries is that for
 real ones, continued analytically, the side being chosen by the real part. What over- or underflows
 on the way raises none of NumPy's flags, in any dtype.
@@ -32,7 +34,7 @@ def _sigmoid(x: Array) -> Array:
     if x.dtype.kind == "c":
         tail = _tail(x)
         upper = x.dtype.type(1) / (1 + tail)
-        return np.asarray(np.where(x.real < 0, tail * upper, upper))
+        return np.asarray(np.where(x.real <= 0, tail * upper, upper))
     result: Array = np.negative(x)
     np.exp(result, out=result)
     result += 1
@@ -74,6 +76,20 @@ def softplus_and_sigmoid(x: Array) -> tuple[Array, Array]:
     return softplus(x), sigmoid(x)
 
 
+def sign(x: Array) -> Array:
+    """Return 1 where x is positive, -1 where it is negative, 0 at 0; NaN stays NaN.
+
+    Examples
+    --------
+    >>> sign(np.array([-2.0, 0.0, 3.0]))
+    array([-1.,  0.,  1.])
+    """
+    if x.dtype.kind == "c":
+        return np.asarray(np.sign(x.real).astype(x.dtype))
+    signs: Array = np.sign(x)
+    return signs
+
+
 def relu(x: Array) -> Array:
     """Return x where it is positive and 0 elsewhere; NaN stays NaN.
 
@@ -91,7 +107,7 @@ def relu(x: Array) -> Array:
 def _tail(x: Array) -> Array:
     """Return exp(-abs(x)), a new array; for complex x the sign that makes the real part falls."""
     if x.dtype.kind == "c":
-        tail: Array = np.where(x.real < 0, x, -x)
+        tail: Array = np.where(x.real <= 0, x, -x)
     else:
         # copysign(x, -1) would do, in twice the time.
         tail = np.absolute(x)

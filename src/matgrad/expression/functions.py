@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from matgrad.expression.dimension import ONE, Kind, Shape
-from matgrad.expression.elementwise import relu, sigmoid, softplus
+from matgrad.expression.elementwise import relu, sigmoid, sign, softplus
 
 # The rows (0) or columns (1) of one of a node's children, which are counted from 0.
 Axis: TypeAlias = tuple[int, int]
@@ -125,7 +125,7 @@ _RECORDS = (
     _elementwise("tan", np.tan, r"\tan\left(#\right)"),
     _elementwise("tanh", np.tanh, r"\tanh\left(#\right)"),
     _elementwise("abs", np.abs, r"\left|#\right|", "|#|"),
-    _elementwise("sign", np.sign, r"\operatorname{sign}\left(#\right)"),
+    _elementwise("sign", sign, r"\operatorname{sign}\left(#\right)"),
     _elementwise("sigmoid", sigmoid, r"\operatorname{sigmoid}\left(#\right)"),
     _elementwise("softplus", softplus, r"\operatorname{softplus}\left(#\right)"),
     _elementwise("relu", relu, r"\operatorname{relu}\left(#\right)"),

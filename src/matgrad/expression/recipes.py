@@ -17,7 +17,7 @@ from matgrad.expression.plan import NoPlanError, Plan
 Recipe: TypeAlias = Callable[..., None]
 
 # Elementwise operations that are one of the processor's; others count as so many.
-ARITHMETIC = ("add", "subtract", "multiply", "divide", "negative", "conj", "abs", "sign", "sqrt")
+ARITHMETIC = ("add", "subtract", "multiply", "divide", "negative", "conj", "abs", "sqrt")
 OTHERS = 20
 
 
@@ -137,6 +137,13 @@ def squared_norm(plan: Plan, a: Operand) -> None:
     inner_product(plan, a, a)
 
 
+def sign(plan: Plan, a: Operand) -> None:
+    """Take signs of real numbers by NumPy, which continues them otherwise."""
+    if plan.dtype.kind == "c":
+        raise NoPlanError
+    plan.elementwise(np.sign, a, work=1)
+
+
 def total(plan: Plan, a: Operand) -> None:
     """Add up entries: of large matrices by NumPy's pairwise addition.
 
@@ -175,6 +182,7 @@ RECIPES: Mapping[str, Recipe] = {
     "quadratic_trace": quadratic_trace,
     "sum": total,
     "squared_norm": squared_norm,
+    "sign": sign,
     "softplus": _elementwise(elementwise.softplus, OTHERS),
     "sigmoid": _elementwise(elementwise.sigmoid, OTHERS),
     "softplus_and_sigmoid": _elementwise(elementwise.softplus_and_sigmoid, OTHERS),

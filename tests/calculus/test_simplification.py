@@ -1,5 +1,7 @@
 """Simplification: the same values, in the form of a textbook."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -77,7 +79,7 @@ def test_structures_are_used(text: str, simple: str, structure: str) -> None:
 def test_sums_of_many_products_are_joined_before_anybody_tires(text: str) -> None:
     """All ways to join them would take for ever."""
     arrays = {"x": np.ones(2), "y": np.array([1.0, -2.0]), "X": np.array([[1.0, 0.1], [0.2, 0.9]])}
-    constants = {name: arrays[name] for name in "xy" if name in text}
+    constants: Any = {name: arrays[name] for name in "xy" if name in text}
     oracle = Oracle(text, "X", **constants)
     direction = np.array([[0.3, -1.0], [0.5, 0.2]])
     around = [oracle.gradient(arrays["X"] + step * direction) for step in (1e-5, -1e-5)]

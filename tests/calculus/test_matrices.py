@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matgrad import derive, parse
+from matgrad import derive, jacobian, parse
 from matgrad.expression.evaluation import evaluate
 from matgrad.layout import commutation_matrix
 
@@ -123,6 +123,21 @@ def test_arrays_of_a_differential_are_those_of_the_function(names: str, words: s
         derive("A*X", "X").evaluate(**arrays)
 
 
-def test_only_a_differential_is_evaluated_by_its_derivation() -> None:
-    with pytest.raises(ValueError, match="evaluate is for a differential by one variable"):
-        derive("tr(A*X)", "X").evaluate(A=np.eye(2), X=np.eye(2))
+@pytest.mark.parametrize("layout", ["denominator", "numerator"])
+@pytest.mark.parametrize("text", ["tr(X)", "sum(X)", "sin(tr(X))", "tr(A*X)", "log(tr(X*A*X))"])
+def test_gradients_have_the_shape_of_their_variable(text: str, layout: Any) -> None:
+    X = np.array([[[1.0, 0.2], [0.5, 2.0]], [[3.0, -1.0], [0.1, 1.0]]])
+    constants: dict[str, Any] = {"A": np.array([[2.0, 1.0], [0.0, 1.0]])} if "A" in text else {}
+    f = parse(text)
+    found = derive(text, "X", layout=layout).evaluate(X=X, **constants)
+    expected = jacobian(lambda X: f.evaluate(X=X, **constants), X, ndim=2, method="cs")
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_entries_of_a_vector_show_the_size_of_its_gradient() -> None:
+    np.testing.assert_array_equal(derive("sum(x)", "x").evaluate(x=[3, 4, 5]), [1, 1, 1])
+
+
+def test_only_gradients_and_differentials_are_evaluated_by_their_derivation() -> None:
+    with pytest.raises(ValueError, match="evaluate is for a gradient or a differential by one"):
+        derive("A*x", "x").evaluate(A=np.eye(2), x=np.ones(2))

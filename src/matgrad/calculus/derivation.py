@@ -118,13 +118,13 @@ class Derivation:
     commutations: Commutations = ()
 
     def evaluate(self, *, layout: "Conversion" = "tensor", **arrays: "ArrayLike") -> "NDArray[Any]":
-        """Return the derivative of a differential as numbers, in a layout.
+        """Return a gradient, or the derivative of a differential, as numbers in a layout.
 
         Parameters
         ----------
         layout : {"tensor", "vec", "vec-row-major", ...}
             See `matgrad.layout.convert`; in tensor layout the axes of the function come before
-            those of the variable.
+            those of the variable: a gradient has the shape of the variable.
         **arrays : array_like
             An array for each variable of the function, batch axes leading, as for
             `Expression.evaluate`.
@@ -134,8 +134,8 @@ class Derivation:
         TypeError
             If an array is missing, has no variable, or has a dtype that is not supported.
         ValueError
-            If the derivation is no differential by one variable, there is no such layout, or a
-            shape does not fit.
+            If the derivation is neither a gradient nor a differential by one variable, there is no
+            such layout, or a shape does not fit.
 
         Notes
         -----
@@ -147,6 +147,9 @@ class Derivation:
         >>> from matgrad import derive
         >>> derive("A*X", "X").evaluate(layout="vec", A=[[1.0, 2.0]], X=[[3.0], [4.0]])
         array([[1., 2.]])
+        >>> derive("tr(X)", "X").evaluate(X=[[3.0, 1.0], [1.0, 2.0]])
+        array([[1., 0.],
+               [0., 1.]])
         """
         from matgrad.calculus.tensors import tensor
         from matgrad.layout import convert

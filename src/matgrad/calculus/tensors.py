@@ -1,4 +1,7 @@
-"""Differentials as numbers: the derivative by every entry, from the differential along each."""
+"""Gradients and differentials as numbers: the derivative by every entry.
+
+That of a differential comes from the differential along each entry.
+"""
 
 from collections.abc import Mapping
 from math import prod
@@ -10,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from matgrad.expression.binding import CORE_AXES, Given, bind
 from matgrad.expression.evaluation import evaluate
 from matgrad.expression.inference import infer
-from matgrad.expression.nodes import Variable
+from matgrad.expression.nodes import Transpose, Variable
 
 if TYPE_CHECKING:
     from matgrad.calculus.derivation import Derivation
@@ -20,15 +23,35 @@ Array = NDArray[Any]
 
 
 def tensor(derivation: "Derivation", arrays: Mapping[str, ArrayLike]) -> tuple[Array, int, int]:
-    """Return dF/dX, axes of F before those of X, and how many axes each has.
-
-    The differential is evaluated along all single entries at once, as one more batch axis.
-    """
+    """Return dF/dX, axes of F before those of X, and how many axes each has."""
+    if derivation.kind == "gradient":
+        return _gradient(derivation, arrays)
     if derivation.kind != "differential" or len(derivation.variables) != 1:
         raise ValueError(
-            f"evaluate is for a differential by one variable; this is {derivation}, whose result "
-            "evaluates itself"
+            f"evaluate is for a gradient or a differential by one variable; this is {derivation}, "
+            "whose result evaluates itself"
         )
+    return _along_entries(derivation, arrays)
+
+
+def _gradient(derivation: "Derivation", arrays: Mapping[str, ArrayLike]) -> tuple[Array, int, int]:
+    """Return the gradient in the shape of the variable, which shows the sizes of constants."""
+    value, (variable,), found = derivation.value, derivation.variables, derivation.result
+    if derivation.layout == "numerator":
+        found = Transpose(found)
+    given = {name: np.asarray(array) for name, array in arrays.items()}
+    dtype = _dtype(value, arrays, given)
+    expressions = (found, *value.variables.values())
+    slopes = evaluate(expressions, arrays, (variable, *[None] * len(value.variables)))[0]
+    in_ndim, X = CORE_AXES[variable.declared], given[variable.name]
+    shape = (*_batch(value, given), *X.shape[X.ndim - in_ndim :])
+    return np.array(np.broadcast_to(slopes, shape), dtype), 0, in_ndim
+
+
+def _along_entries(
+    derivation: "Derivation", arrays: Mapping[str, ArrayLike]
+) -> tuple[Array, int, int]:
+    """Return the differential along all single entries at once, as one more batch axis."""
     value, (variable,) = derivation.value, derivation.variables
     given = {name: np.asarray(array) for name, array in arrays.items()}
     dtype = _dtype(value, arrays, given)

@@ -191,6 +191,14 @@ REFUSED: dict[str, tuple[str, Callable[[], Any]]] = {
         "for the rows and the columns of each argument of det",
         lambda: adapter.apply(matgrad.det, X, dims=["row"]),
     ),
+    "a-dimension-that-is-not-there": (
+        "apply needs two dimensions of each argument; got row, zz for one that has",
+        lambda: adapter.apply(matgrad.det, X, dims=("row", "zz")),
+    ),
+    "one-dimension-twice": (
+        "apply needs two dimensions of each argument; got row, row for one that has",
+        lambda: adapter.apply(matgrad.det, X, dims=("row", "row")),
+    ),
     "dims-of-x": (
         r"value_and_gradient needs 1 names in dims; got \('day', 'column'\)",
         lambda: adapter.value_and_gradient(FORM, x, dims=["day", "column"], A=np.eye(3)),

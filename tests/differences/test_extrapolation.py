@@ -138,6 +138,26 @@ def test_rounding_that_grows_towards_x_is_no_slope() -> None:
         assert info.error < 1e-3
 
 
+@pytest.mark.parametrize("x", [-1e-2, -3e-2, -1e-4])
+@pytest.mark.parametrize("slope", [1.0, -3.0, 1e6])
+def test_beside_a_kink_a_flat_part_is_flat(x: float, slope: float) -> None:
+    J, info = matgrad.jacobian(
+        lambda x: slope * np.maximum(x, 0), np.array([x]), ndim=0, method="adaptive",
+        full_output=True,
+    )  # fmt: skip
+    assert J == info.error == 0
+
+
+@pytest.mark.parametrize("digits", [4, 6, 9])
+def test_functions_that_are_rounded_have_a_slope_between_the_steps(digits: int) -> None:
+    x = np.linspace(0.1, 1.4, 50)
+    J, info = matgrad.jacobian(
+        lambda x: np.round(np.sin(x), digits), x, ndim=0, method="adaptive", full_output=True
+    )
+    assert (np.abs(J - np.cos(x)) <= info.error).all()
+    assert (info.error < 0.2).all()
+
+
 def test_functions_that_saturate_have_derivatives_of_their_rounding() -> None:
     J, info = matgrad.jacobian(
         np.tanh, np.array([25.0]), ndim=0, method="adaptive", full_output=True

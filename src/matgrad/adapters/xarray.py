@@ -75,9 +75,14 @@ def apply(kernel: np.ufunc, *arrays: Any, dims: Dims | Sequence[Dims], **options
     """
     xarray = required("xarray", "xarray", "xarray")
     inputs = _dims_of_arguments(kernel, dims)
-    for each in arrays:
+    for each, (rows, columns) in zip(arrays, inputs, strict=False):
         if not isinstance(each, xarray.DataArray | xarray.Dataset):
             raise TypeError(f"apply needs a DataArray or a Dataset; got {type(each).__name__}")
+        if rows == columns or not {rows, columns} <= set(each.dims):
+            raise ValueError(
+                f"apply needs two dimensions of each argument; got {rows}, {columns} for one that "
+                f"has {', '.join(map(str, each.dims))}"
+            )
     own = inputs[0][::-1] if kernel.__name__ in INVERSES else inputs[0]
     results = str(kernel.signature).split("->")[1].split("),")
     return xarray.apply_ufunc(

@@ -30,6 +30,7 @@ SAFETY = 2
 HOPELESS = 0.5  # relative distance of two quotients between which nothing has converged yet
 FAST = 8  # ratio of steps between which nothing is expected to converge
 WITNESS = 79 / 2**17  # step of the witness to the last one, commensurable with no other step
+COARSE = 2.0**-10  # part of f that rounding may be
 SMALL = 2.0**-10  # part of a derivative that a witness may take away by rounding
 
 
@@ -42,6 +43,7 @@ class Rung:
     width: Array
     quotient: Array
     rounding: Array
+    size: Array  # the largest |f|
 
 
 @dataclass
@@ -92,10 +94,14 @@ class Best:
         return bool((refuted & (distance > SMALL * np.abs(self.derivative))).any())
 
     def stand_still(self, rung: Rung) -> None:
-        """Learn, where f did not change over a width, that its rounding is as coarse."""
-        still = (rung.quotient == 0) & (np.abs(self.derivative) > 0)
-        unseen = np.abs(self.derivative * rung.width) / self.step
-        self.error = np.where(still, np.fmax(self.error, unseen), self.error)
+        """Learn, where f did not change over a width, that its rounding is as coarse.
+
+        Unless that would leave few digits of f, as in the flat part of max(x, 0): it is constant
+        then.
+        """
+        unseen = np.abs(self.derivative * rung.width)
+        still = (rung.quotient == 0) & (unseen > 0) & (unseen <= COARSE * rung.size)
+        self.error = np.where(still, np.fmax(self.error, unseen / self.step), self.error)
         rung.quotient[still] = np.nan
 
 
@@ -177,11 +183,12 @@ class Ladder:
         width = np.abs(forth - back)
         too_short = width < self._shortest
         width[too_short] = np.nan
-        rounding = np.maximum(np.abs(ahead), np.abs(behind)) * self._precision + self._noise
+        size = np.maximum(np.abs(ahead), np.abs(behind))
+        rounding = size * self._precision + self._noise
         rounding = np.where(too_short, np.inf, rounding / width)
         step = self._block.along(np.abs(self._ahead)) * relative
         quotient = (ahead - behind) / np.copysign(width, forth - back)
-        return Rung(relative, step, width, quotient, rounding)
+        return Rung(relative, step, width, quotient, rounding, size)
 
     def _values(self, offset: Array) -> tuple[Array, Array]:
         stack, moved = self._block.displaced(offset)

@@ -8,12 +8,12 @@ threads det takes 0.82 of the time at n = 2000, inv 0.85 at 1000).
 
 `origin` remembers where rows came from. Gauss leaves them there, and swaps only what is taken out
 (det takes 0.90 of the time at n = 128), but for large matrices, of which rows out of order take
-longer to come from memory, or which threads share: they may not see `origin` change.
-Gauss-Jordan updates all rows, in order, and has them swapped. A tie
-goes to the row that came first: every entry takes the same operations in the same order as on
-lanes, and so has the same bits. Cost: n^3/3 (Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n
-above about 90, where a group of lanes leaves the L2 cache, and for batches too small to fill the
-lanes; with AVX-512 from n = 512 on, where panels.pxd ends.
+longer to come from memory, or which threads share: they may not see `origin` change. Gauss-Jordan
+updates all rows, in order, and has them swapped. A tie goes to the row that came first: every entry
+takes the same operations in the same order as on lanes, and so has the same bits. Cost: n^3/3
+(Gauss) or n^3 (Gauss-Jordan) multiply-adds. For n above about 90, where a group of lanes leaves the
+L2 cache, and for batches too small to fill the lanes; with AVX-512 from n = 512 on, where
+panels.pxd ends.
 
 Rejected: LAPACK through SciPy (an optional dependency, other bits than on lanes, and no adjugate),
 panels of 64 for all (1.3 times at n = 128), of 128 for large matrices (1.02 to 1.05 times).

@@ -27,6 +27,10 @@ ID = r"[a-z0-9]+(-[a-z0-9]+)+"
 """What is an id, even if no formula has it: a difference without capitals has no variable X."""
 
 
+CHECKED = 4
+"""How many arrays of the size of a variable are held to check its structure."""
+
+
 @dataclass(frozen=True)
 class Function:
     """A scalar function of a variable and of constants.
@@ -122,7 +126,8 @@ def _of_expression(
         {v.name: tuple(map(str, v.declared.visible(shape))) for v, shape in shapes.items()},
         value_and_gradient,
         wrt,
-        sum(1 for each in (value, gradient) for _ in each.walk()),
+        sum(1 for each in (value, gradient) for _ in each.walk())
+        + (CHECKED if any(each.structure for each in value.variables.values()) else 0),
     )
 
 

@@ -160,6 +160,11 @@ def test_rows_of_a_file_are_read_chunk_by_chunk_and_again_when_it_changes(tmp_pa
     assert adapter.rows_of_file(path, 20).name != rows.name
 
 
+def test_a_text_is_no_subject() -> None:
+    with pytest.raises(TypeError, match=r"needs an Oracle or a Formula; got 'logdet\(X\)'"):
+        adapter.value_and_gradient("logdet(X)", np.eye(3))
+
+
 def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "number.npy", 1.0)
     with pytest.raises(ValueError, match="rows_of_file needs an array with rows; got a number in"):

@@ -93,6 +93,8 @@ def moving_constants(subject: Subject, given: Mapping[str, Any]) -> dict[str, An
     """Return the constants that are given, and an oracle's own that have a batch."""
     if isinstance(subject, Formula):
         return dict(given)
+    if not isinstance(subject, Oracle):
+        raise TypeError(f"value_and_gradient needs an Oracle or a Formula; got {subject!r}")
     axes = constant_axes(subject)
     own = {name: each for name, each in subject.constants.items() if np.ndim(each) > axes[name]}
     return {**own, **given}

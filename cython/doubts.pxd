@@ -61,8 +61,9 @@ cdef inline unsigned int doubtful_lanes(
 ) noexcept nogil:
     """Lanes where anything at all is out of the ordinary, a matrix may be singular, or its columns
     are so far apart that pivots within a row are no good ones; with `by_rows` not those whose rows
-    only are scaled apart. Of these lanes some are `scattered`: pivots that are sought in columns
-    would be no good ones, either. Pivots are `moderate` if no product of some leaves the range."""
+    only are scaled apart. Some of these lanes, with `by_rows`, are `scattered`: pivots that are
+    sought in columns would be no good ones, either. Pivots are `moderate` if no product of some of
+    them leaves the range."""
     cdef lane most, least
     cdef unsigned int uncertain, apart, found = 0, lanes = (1 << g.count) - 1
     cdef bint far

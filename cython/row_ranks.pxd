@@ -66,9 +66,7 @@ cdef inline void prepare_tile(
     Py_ssize_t tile, const lane *factors, Py_ssize_t panel, lane *packed
 ) noexcept nogil:
     """What is left to be swapped in it, and its pivot rows, packed and brought up to date."""
-    if exchanged and not (
-        tiles_before(start, a[0]) <= tile < tiles_up_to(last, a[0])
-    ):
+    if exchanged and not tiles_before(start, a[0]) <= tile < tiles_up_to(last, a[0]):
         swap_rows(a + 2 * tile, pitch, exchanged, first, last, 2)
     pack_pivot_rows(a + 2 * tile, pitch, rows, jordan, first, last, left, right,
                     2 * tile * width(a[0]), packed)

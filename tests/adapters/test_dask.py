@@ -163,6 +163,8 @@ def test_rows_of_a_file_are_read_chunk_by_chunk_and_again_when_it_changes(tmp_pa
 def test_a_text_is_no_subject() -> None:
     with pytest.raises(TypeError, match=r"needs an Oracle or a Formula; got 'logdet\(X\)'"):
         adapter.value_and_gradient("logdet(X)", np.eye(3))
+    with pytest.raises(TypeError, match="needs an Oracle or a Formula; got 'sum"):
+        adapter.total_value_and_gradient("sum(X*w)", w, X=cut(X, 10))
 
 
 def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:

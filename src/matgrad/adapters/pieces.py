@@ -93,8 +93,6 @@ def moving_constants(subject: Subject, given: Mapping[str, Any]) -> dict[str, An
     """Return the constants that are given, and an oracle's own that have a batch."""
     if isinstance(subject, Formula):
         return dict(given)
-    if not isinstance(subject, Oracle):
-        raise TypeError(f"value_and_gradient needs an Oracle or a Formula; got {subject!r}")
     axes = constant_axes(subject)
     own = {name: each for name, each in subject.constants.items() if np.ndim(each) > axes[name]}
     return {**own, **given}
@@ -104,6 +102,8 @@ def constant_axes(subject: Subject) -> dict[str, int]:
     """Return how many axes one point of each constant has."""
     if isinstance(subject, Formula):
         return {name: len(shape) for name, shape in subject.shapes.items() if name != subject.wrt}
+    if not isinstance(subject, Oracle):
+        raise TypeError(f"value_and_gradient needs an Oracle or a Formula; got {subject!r}")
     variables = subject.expression.variables
     return {name: CORE_AXES[variables[name].declared] for name in subject.constants}
 

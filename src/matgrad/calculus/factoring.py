@@ -109,7 +109,7 @@ def _shortest(terms: tuple[Term, ...]) -> Expression:
 
     The same terms remain after joins in any order: they are joined once.
     """
-    groups = [group for group in _groups(terms) if len(group[1]) > 1]
+    groups = list(_groups(terms))
     if len(terms) > FEW:
         groups = sorted(groups, key=lambda group: len(group[1]), reverse=True)[:1]
     joined = [_with_group(terms, group, join(factor, group)) for factor, group, join in groups]
@@ -117,13 +117,13 @@ def _shortest(terms: tuple[Term, ...]) -> Expression:
 
 
 def _groups(terms: Sequence[Term]) -> Iterable[tuple[Expression, list[Term], Join]]:
-    """Yield the terms that begin and those that end with the same factor, and what joins them."""
+    """Yield several terms that begin or that end with the same factor, and what joins them."""
     for side, join in ((_first, _joined_left), (_last, _joined_right)):
         groups: dict[Expression, list[Term]] = {}
         for term in terms:
             if len(term.chain) > 1:
                 groups.setdefault(side(term.chain), []).append(term)
-        yield from ((factor, group, join) for factor, group in groups.items())
+        yield from ((factor, group, join) for factor, group in groups.items() if len(group) > 1)
 
 
 def _with_group(terms: Sequence[Term], group: Sequence[Term], joined: Term) -> Expression:

@@ -7,15 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from matgrad.commands.errors import UsageError
-from matgrad.formulas.conditions import ROUNDING, required
+from matgrad.formulas.conditions import required
 
 if TYPE_CHECKING:
     from matgrad.expression.nodes import Variable
 
 Array = npt.NDArray[Any]
-
-SINGLE = 1e-4
-"""What may be missing to symmetry in float32: an inverse has four digits of it or so."""
 
 
 def check_structures(variables: "Iterable[Variable]", arrays: Mapping[str, Array]) -> None:
@@ -34,19 +31,11 @@ def check_structures(variables: "Iterable[Variable]", arrays: Mapping[str, Array
         # The identity has every structure.
         matrices = np.where(finite, X, np.eye(X.shape[-1], dtype=X.dtype))
         for structure in sorted(variable.structure):
-            if structure == "positive_definite":
-                _check(variable.name, "symmetric", matrices)
-                matrices = (matrices + matrices.mT) / 2
-            _check(variable.name, structure, matrices)
-
-
-def _check(name: str, structure: str, matrices: Array) -> None:
-    condition = required(name, structure)
-    slack = 1 - SINGLE / ROUNDING if matrices.dtype == np.float32 else 0.0
-    holds = condition.margin(matrices) > (0.0 if structure == "positive_definite" else slack)
-    if not holds.all():
-        first = matrices[tuple(np.argwhere(~holds)[0])]
-        raise UsageError(
-            f"{name} is declared {condition.property}, which a matrix in it is not: "
-            f"{condition.finding(first)}"
-        )
+            condition = required(variable.name, structure)
+            holds = condition.margin(matrices) > 0
+            if not holds.all():
+                first = matrices[tuple(np.argwhere(~holds)[0])]
+                raise UsageError(
+                    f"{variable.name} is declared {condition.property}, which a matrix in it is "
+                    f"not: {condition.finding(first)}"
+                )

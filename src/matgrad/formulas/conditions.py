@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 
-# What may be missing to symmetry, orthogonality and the like, relative to the largest entry.
-ROUNDING = 1e-6
+# What may be missing to symmetry, orthogonality and the like, relative to the largest entry; an
+# inverse in float32 is symmetric to four digits or so.
+ROUNDING, SINGLE_ROUNDING = 1e-6, 1e-4
 
 # Properties for which `sample` has to draw in a way of its own.
 UNIT_COORDINATE, WHOLE = "a column of the identity", "a whole number from 1 on"
@@ -137,8 +138,9 @@ def _wholeness_margin(values: Array) -> Array:
 def _nearness(a: Array, b: Array) -> Array:
     """Return 1 where matrices are equal, less than 0 where more than rounding is between."""
     axes = (-2, -1)
+    rounding = SINGLE_ROUNDING if a.dtype == np.float32 else ROUNDING
     scale = np.maximum(np.abs(a).max(axis=axes, initial=0), np.finfo(float).tiny)
-    return np.asarray(1 - np.abs(a - b).max(axis=axes, initial=0) / (ROUNDING * scale))
+    return np.asarray(1 - np.abs(a - b).max(axis=axes, initial=0) / scale / rounding)
 
 
 def _symmetry_margin(matrices: Array) -> Array:

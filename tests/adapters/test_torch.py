@@ -190,6 +190,16 @@ def test_linearize_gives_the_derivative(name: str) -> None:
     np.testing.assert_allclose(push(dX), difference, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # its own
+@pytest.mark.parametrize("name", ["det", "oracle"])  # none breaks within `torch.func`
+def test_a_compiled_graph_breaks_around_a_call(name: str) -> None:
+    f, X = TRACED[name], torch.tensor(ORACLES["matrix"][1])
+    compiled, Y = torch.compile(lambda X: 2 * f(X), backend="eager"), X + torch.eye(3)
+    for point in (X, Y):
+        np.testing.assert_allclose(compiled(point), 2 * f(point), rtol=1e-12)
+    np.testing.assert_allclose(gradient_of_sum(compiled, Y), 2 * gradient_of_sum(f, Y), rtol=1e-12)
+
+
 def gradient_of_sum(f: Callable[..., Any], X: Any) -> Any:
     (X,) = tensors(X.numpy())
     return torch.autograd.grad(f(X).sum(), X)[0]

@@ -3,7 +3,8 @@
 They have batch axes, run under `torch.func.vmap`, and have derivatives of every order, backward and
 forward, but PyTorch cannot nest forward modes in them. Those of `det` are right at singular
 matrices, where PyTorch's own are not, and end with the second, those of `adjugate` with the first.
-Tracers, such as `torch.func.linearize` and `make_fx`, record them as calls.
+Tracers, such as `torch.func.linearize` and `make_fx`, record them as calls; `torch.compile` breaks
+its graph around them, which it cannot within transforms of `torch.func`.
 
 The formulas, their sources and what they promise stand in `matgrad.linalg`. Refused are shapes that
 do not fit (ValueError), tensors that are complex or not on the CPU (TypeError), and
@@ -18,6 +19,7 @@ tensor([[ 4., -2.],
         [-2.,  1.]], dtype=torch.float64)
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -112,7 +114,7 @@ def function(oracle: "Oracle") -> Callable[[Tensor], Tensor]:
         x = torch.as_tensor(x)
         return call(x.reshape(flat(oracle, tuple(x.shape))))[0]
 
-    return value
+    return _left_alone(value)
 
 
 def _differentiable(what: Differentiable, of: Functions | None = None) -> Call:
@@ -128,7 +130,7 @@ def _differentiable(what: Differentiable, of: Functions | None = None) -> Call:
         is_recorded = torch.is_grad_enabled() and inputs[0].requires_grad
         return (recorded if is_recorded else call)(*inputs)
 
-    return either
+    return _left_alone(either)
 
 
 def _function(what: Differentiable, of: Functions | None) -> Call:
@@ -197,6 +199,26 @@ _library = torch.library.Library("matgrad", "FRAGMENT")
 _library.define("call(int place, Tensor[] inputs) -> Tensor[]")
 _library.impl("call", _replayed, "CPU")
 _library.impl("call", _replayed, "AutogradCPU")  # where a graph is differentiated
+
+
+def _left_alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that `torch.compile` does not look into: its graph breaks around the call.
+
+    It reads Python line by line, and would follow the call into NumPy. PyTorch's own way is
+    `torch.compiler.disable`, which loads the whole compiler, and takes seconds where nobody has
+    loaded it yet.
+    """
+    kept: list[Callable[..., Any]] = []
+
+    def called(*inputs: Tensor) -> Any:
+        if "torch._dynamo" not in sys.modules:
+            return function(*inputs)
+        if not kept:
+            kept.append(torch.compiler.disable(function))
+        return kept[0](*inputs)
+
+    called._torchdynamo_disable = True  # type: ignore[attr-defined]
+    return called
 
 
 def _of_one_dtype(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -31,7 +31,8 @@ examples:
       time det beside NumPy, SciPy, PyTorch and JAX on one core
 
 `matgrad VERB --help` says more about a verb.
-exit codes: 0 done; 1 a check failed; 2 wrong arguments or files; 130 or 143 interrupted
+exit codes: 0 done; 1 a check failed, or nothing is found; 2 wrong arguments or files;
+130 or 143 interrupted
 """
 
 

@@ -50,6 +50,29 @@ def test_bounds_and_constraints_hold() -> None:
     np.testing.assert_allclose(x, [1.6 / 3, 0.8 / 3, 0.2], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"lower": [0.0, 1.0]}, r"lower to be a number, or 3 of them; got 2, of shape \(2,\)"),
+        ({"upper": np.ones((2, 3))}, "upper to be a number, or 3 of them; got 6"),
+        ({"constraints_upper": [1.0, 2.0]}, "constraints_upper to be a number, or 1 of them"),
+    ],
+)
+def test_bounds_of_another_length_are_refused_in_a_sentence(
+    arguments: dict[str, Any], sentence: str
+) -> None:
+    oracle = Oracle("x'*A*x", "x", A=np.eye(3))
+    sum_to_one = Oracle("B*x - b", "x", B=np.ones((1, 3)), b=np.ones(1))
+    with pytest.raises(ValueError, match=sentence):
+        problem(oracle, constraints=sum_to_one, **arguments)
+
+
+def test_residuals_are_no_objective() -> None:
+    residuals = Oracle("B*x - b", "x", B=np.ones((2, 3)), b=np.ones(2))
+    with pytest.raises(TypeError, match="problem minimises a scalar; got the residuals of <Oracle"):
+        problem(residuals)
+
+
 def test_bounds_may_have_the_shape_of_a_matrix() -> None:
     lower = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]])
     bounded = problem(Oracle("norm(X - A)^2", "X", A=np.zeros((2, 3))), lower=lower)

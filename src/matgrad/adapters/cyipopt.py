@@ -66,10 +66,15 @@ def problem(
 
     Raises
     ------
+    TypeError
+        If the oracle has residuals, or the constraints have none.
     ValueError
-        If x holds other variables for the constraints than for the oracle.
+        If bounds are neither one number nor one for each of what they bound, or x holds other
+        variables for the constraints than for the oracle.
     """
     cyipopt = required("cyipopt", "optimize", "cyipopt")
+    if not oracle.is_scalar:
+        raise TypeError(f"problem minimises a scalar; got the residuals of {oracle!r}")
     n, m = oracle.size, 0
     callbacks: Any = _Callbacks(oracle)
     if constraints is not None:
@@ -80,10 +85,10 @@ def problem(
         n=n,
         m=m,
         problem_obj=callbacks,
-        lb=_bounds(lower, -np.inf, n),
-        ub=_bounds(upper, np.inf, n),
-        cl=_bounds(constraints_lower, 0.0, m),
-        cu=_bounds(constraints_upper, 0.0, m),
+        lb=_bounds("lower", -np.inf if lower is None else lower, n),
+        ub=_bounds("upper", np.inf if upper is None else upper, n),
+        cl=_bounds("constraints_lower", constraints_lower, m),
+        cu=_bounds("constraints_upper", constraints_upper, m),
     )
     if constraints is not None:
         found.add_option("hessian_approximation", "limited-memory")
@@ -151,6 +156,11 @@ class _Constrained(_Objective):
         return self.residuals.jacobian(x).ravel()
 
 
-def _bounds(given: ArrayLike | None, otherwise: float, size: int) -> Array:
-    flat = np.ravel(np.asarray(otherwise if given is None else given, float))
-    return np.broadcast_to(flat, size).copy()
+def _bounds(name: str, given: ArrayLike, size: int) -> Array:
+    bounds = np.asarray(given, float)
+    if bounds.size not in (1, size):
+        raise ValueError(
+            f"problem needs {name} to be a number, or {size} of them; got {bounds.size}, "
+            f"of shape {bounds.shape}"
+        )
+    return np.broadcast_to(bounds.ravel(), size).copy()

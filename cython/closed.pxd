@@ -7,10 +7,12 @@ too (compensating the minors alone gains nothing). floats come widened, and thei
 exact: plain doubles do. Cost for n = 2, 3, 4: 9, 40, 140 operations for det, 0, 60, 260 more for
 the cofactors; plain 2, 9, 36 and 0, 12, 48; some 20 to 70 for the trust in either.
 
-Plain doubles that are not trusted are done again in twofold arithmetic, twofold numbers one by one
+A group whose lanes can all be trusted takes `trusted_forms`, which keeps nothing for later: n = 4
+has 78 spills then instead of 113, and inv takes 0.92 of the time. Others take `closed_forms`, where
+plain doubles that are not trusted are done again in twofold arithmetic, twofold numbers one by one
 in exact arithmetic (exact.pxd): so det is right to an ulp for every finite matrix, cofactors to an
 ulp of the largest in their row. Both are called apart, and all else is inlined for each n
-(determinants.pxd), or GCC leaves the loops over rows and columns as they are: det then took 1.9,
+(closed_batches.pxd), or GCC leaves the loops over rows and columns as they are: det then took 1.9,
 1.6, 1.1 times the time.
 Rejected: LU (3e14 u at condition 1e15), plain cofactors of doubles (1e21 u), scaling every matrix
 beforehand (measurable at n = 2 and 3, needed once in a blue moon), bounds for the single entries
@@ -22,7 +24,7 @@ from libc.stdint cimport int64_t
 
 from exact cimport exact_determinant
 from lanes cimport (
-    DOUBLES, VD, broadcast, complement, element, mask_bits, multiply_add, not_a_number,
+    DOUBLES, VD, both, broadcast, complement, element, mask_bits, multiply_add, not_a_number,
     product_rest, select, set_element, subtract_product, vd,
 )
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
@@ -47,12 +49,41 @@ cdef enum:
     MINORS = 12
 
 
+cdef inline bint trusted_forms(
+    number like, const request *asked, const vd *x, int n, twofold *det, vd *gradient
+) noexcept nogil:
+    """det X as a twofold number and gradient[i*n + j] = d det X / d x_ij, the cofactor, or
+    d log|det X| / d x_ij, that is inv(X)', as asked for, of 2 x 2 to 4 x 4 matrices; false, and
+    no gradient, unless all lanes can be trusted."""
+    cdef number m[MINORS]
+    cdef vd r[4]
+    cdef vd R[4]
+    cdef vd trusted
+    cdef bint inverse = asked.gradient == GRADIENT_OF_LOGDET
+    row_norms(x, n, r)
+    minors(x, r, n, m)
+    det[0] = expand(x, m, r, n)
+    if asked.gradient and n > 2:
+        other_rows(r, n, R)
+        trusted = implied_cofactors(m[0], inverse, det.high, r, R, n)
+    elif asked.gradient:
+        trusted = proven_cofactors(m[0], inverse, det.high, x, r, R, n)
+    else:
+        trusted = trusted_determinant(m[0], asked.slogdet, det.high, r, n)
+    if asked.gradient and (asked.det or asked.slogdet):
+        trusted = both(trusted, trusted_determinant(m[0], asked.slogdet, det.high, r, n))
+    if mask_bits(complement(trusted)):
+        return False
+    if asked.gradient:
+        cofactors(x, m, R, n, inverse, reciprocal_of(m[0], det[0]), gradient)
+    return True
+
+
 cdef inline unsigned int closed_forms(
     number like, const request *asked, const vd *x, int n,
     twofold *det, vd *exponent, vd *gradient
 ) noexcept nogil:
-    """det X as a twofold number times 2^exponent, and gradient[i*n + j] = d det X / d x_ij, the
-    cofactor, or d log|det X| / d x_ij, that is inv(X)' (NaN where X is singular), as asked for.
+    """The same whatever X is, det times 2^exponent; NaN for the inverse of a singular matrix.
 
     Returns the lanes whose gradient may be anything but an ordinary number."""
     cdef number m[MINORS]
@@ -60,13 +91,12 @@ cdef inline unsigned int closed_forms(
     cdef vd R[4]
     cdef vd trusted
     cdef twofold value
-    cdef unsigned int doubtful = 0
+    cdef unsigned int doubtful
+    cdef int i
     cdef bint inverse = asked.gradient == GRADIENT_OF_LOGDET
-    cdef bint implied = n > 2 and (asked.det or inverse)
     row_norms(x, n, r)
     minors(x, r, n, m)
-    if asked.det or asked.slogdet or inverse:
-        value = expand(x, m, r, n)
+    value = expand(x, m, r, n)
     if asked.det or asked.slogdet:
         trusted = trusted_determinant(m[0], asked.slogdet, value.high, r, n)
         det[0], exponent[0] = value, broadcast(0.0, x[0])
@@ -75,15 +105,14 @@ cdef inline unsigned int closed_forms(
     if not asked.gradient:
         return 0
     other_rows(r, n, R)
-    cofactors(x, m, R, n, gradient)
-    if implied:
-        doubtful = mask_bits(complement(implied_cofactors(m[0], inverse, value.high, r, R, n)))
-    if doubtful or not implied:
-        # What is implied is proven, too: no matrix depends on those beside it.
-        doubtful = mask_bits(complement(proven_cofactors(
-            m[0], inverse, value.high, gradient, r, R, n)))
+    cofactors(x, m, R, n, False, value, gradient)
+    # What is implied is proven, too: no matrix depends on those beside it.
+    doubtful = mask_bits(complement(proven_cofactors(
+        m[0], inverse, value.high, gradient, r, R, n)))
     if inverse:
-        divide(m[0], value, gradient, n)
+        value = reciprocal_of(m[0], value)
+        for i in range(n * n):
+            gradient[i] = quotient(m[0], value, False, gradient[i])
     if doubtful:
         again_gradient(m[0], x, n, doubtful, gradient, inverse)
     return doubtful
@@ -174,16 +203,19 @@ cdef inline twofold expand(const vd *x, const number *m, const vd *r, int n) noe
 
 
 cdef inline void cofactors(
-    const vd *x, const number *m, const vd *R, int n, vd *c
+    const vd *x, const number *m, const vd *R, int n, bint inverse, twofold reciprocal, vd *c
 ) noexcept nogil:
+    """All cofactors, for the `inverse` each over det, whose `reciprocal` this is, as soon as it is
+    there: inv takes 0.96 of the time at n = 4."""
     cdef vd start
     cdef int i, j, i1, i2, j1, j2
     if n == 4:
-        row_cofactors(anchor(R[0]), x + 4, m + 6, c, False)
-        row_cofactors(anchor(R[1]), x, m + 6, c + 4, True)
-        row_cofactors(anchor(R[2]), x + 12, m, c + 8, False)
-        row_cofactors(anchor(R[3]), x + 8, m, c + 12, True)
-    elif n == 3:
+        row_cofactors(anchor(R[0]), x + 4, m + 6, False, inverse, reciprocal, c)
+        row_cofactors(anchor(R[1]), x, m + 6, True, inverse, reciprocal, c + 4)
+        row_cofactors(anchor(R[2]), x + 12, m, False, inverse, reciprocal, c + 8)
+        row_cofactors(anchor(R[3]), x + 8, m, True, inverse, reciprocal, c + 12)
+        return
+    if n == 3:
         c[0], c[1], c[2] = rounded(m[0]), -rounded(m[1]), rounded(m[2])
         for i in range(1, 3):
             i1, i2 = 3 * ((i + 1) % 3), 3 * ((i + 2) % 3)
@@ -196,37 +228,47 @@ cdef inline void cofactors(
         c[0], c[1], c[2], c[3] = x[3], -x[2], -x[1], x[0]
     else:
         c[0] = select(not_a_number(x[0]), x[0], broadcast(1.0, x[0]))
+    for i in range(n * n if inverse else 0):
+        c[i] = quotient(m[0], reciprocal, False, c[i])
 
 
 cdef inline void row_cofactors(
-    vd start, const vd *x, const number *m, vd *c, bint negative
+    vd start, const vd *x, const number *m, bint negative, bint inverse, twofold reciprocal, vd *c
 ) noexcept nogil:
-    """The cofactors of a row of a 4 x 4 matrix, from the row x beside it and two others' minors."""
+    """A row of a 4 x 4 matrix: from the row x beside it and two others' minors."""
     cdef int j
     c[0] = rounded(alternate(start, x[1], m[5], x[2], m[4], x[3], m[3]))
-    c[1] = -rounded(alternate(start, x[0], m[5], x[2], m[2], x[3], m[1]))
+    c[1] = rounded(alternate(start, x[0], m[5], x[2], m[2], x[3], m[1]))
     c[2] = rounded(alternate(start, x[0], m[4], x[1], m[2], x[3], m[0]))
-    c[3] = -rounded(alternate(start, x[0], m[3], x[1], m[1], x[2], m[0]))
-    if negative:
-        for j in range(4):
+    c[3] = rounded(alternate(start, x[0], m[3], x[1], m[1], x[2], m[0]))
+    for j in range(4):
+        if inverse:
+            c[j] = quotient(m[0], reciprocal, (j & 1) ^ negative, c[j])
+        elif (j & 1) ^ negative:
             c[j] = -c[j]
 
 
-cdef inline void divide(number like, twofold det, vd *c, int n) noexcept nogil:
-    """Divide the cofactors by det. 1/det of a twofold det is twofold, too, so that dividing adds a
-    rounding error only."""
-    cdef vd one = broadcast(1.0, det.high), reciprocal = one / det.high
-    cdef vd product, correction
-    cdef int i
+cdef inline vd quotient(
+    number like, twofold reciprocal, bint negative, vd cofactor
+) noexcept nogil:
+    cdef vd high = -reciprocal.high if negative else reciprocal.high
+    cdef vd low = -reciprocal.low if negative else reciprocal.low
     if number is twofold:
-        product = reciprocal * det.high
-        correction = (((one - product) - product_rest(reciprocal, det.high, product)
-                       - reciprocal * det.low) * reciprocal)
-        for i in range(n * n):
-            c[i] = multiply_add(reciprocal, c[i], correction * c[i])
+        return multiply_add(high, cofactor, low * cofactor)
     else:
-        for i in range(n * n):
-            c[i] = reciprocal * c[i]
+        return high * cofactor
+
+
+cdef inline twofold reciprocal_of(number like, twofold det) noexcept nogil:
+    """1/det of a twofold det is twofold, too, so that dividing adds a rounding error only."""
+    cdef vd one = broadcast(1.0, det.high), product
+    cdef twofold reciprocal
+    reciprocal.high, reciprocal.low = one / det.high, broadcast(0.0, det.high)
+    if number is twofold:
+        product = reciprocal.high * det.high
+        reciprocal.low = (((one - product) - product_rest(reciprocal.high, det.high, product)
+                           - reciprocal.high * det.low) * reciprocal.high)
+    return reciprocal
 
 
 # ---- the same again, in twofold or in exact arithmetic -------------------------------------------

@@ -8,10 +8,10 @@ the gradient transposed, the strides of the result are exchanged.
 
 from libc.math cimport fabs, isnan
 
-from closed cimport closed_forms
+from closed cimport closed_forms, trusted_forms
 from lanes cimport (
-    VD, broadcast, element, load_half_transposed, load_lanes, spaced, store_half_transposed,
-    store_lanes, vd,
+    DOUBLES, VD, broadcast, element, load_half_transposed, load_lanes, spaced,
+    store_half_transposed, store_lanes, vd,
 )
 from pack cimport real
 from plain cimport FINE, INVALID, OVERFLOWED
@@ -20,10 +20,35 @@ from twofold cimport twofold
 
 cdef enum:
     CLOSED = 4          # the largest n with a closed form
+    UNTRUSTED = -1      # the status of a group of which nothing is written
+
+
+cdef inline int trusted_group(
+    real like, const request *asked, const group *g, int n, twofold *det
+) noexcept nogil:
+    """Write what is asked for, but for logarithms, of VD matrices, if all can be trusted; else
+    return UNTRUSTED. n is 2 to 4; `det` is left to its caller."""
+    cdef vd x[CLOSED * CLOSED]
+    cdef vd gradient[CLOSED * CLOSED]
+    cdef bint trusted
+    cdef int status = FINE
+    load_group(like, g.full_matrices, g.row_stride, g.column_stride, x, n)
+    det.high = det.low = DOUBLES
+    if real is double:
+        trusted = trusted_forms(det[0], asked, x, n, det, gradient)
+    else:
+        trusted = trusted_forms(x[0], asked, x, n, det, gradient)
+    if not trusted:
+        return UNTRUSTED
+    if asked.det:
+        status = write_values(like, asked, g, det.high, det.low, DOUBLES)
+    if asked.gradient:
+        write_gradient(like, asked, g, gradient, n)
+    return status
 
 
 cdef inline int closed_group(real like, const request *asked, group *g, int n) noexcept nogil:
-    """Write what is asked for of one group of VD matrices."""
+    """Write all that is asked for, of up to VD matrices, whatever they are."""
     cdef vd x[CLOSED * CLOSED]
     cdef vd gradient[CLOSED * CLOSED]
     cdef vd exponent = broadcast(0.0, x[0])

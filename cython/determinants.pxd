@@ -1,5 +1,5 @@
-"""Loops of the gufuncs that factor: groups in registers or on lanes, single matrices by panels or
-rows, complex ones plainly."""
+"""Loops of the gufuncs that factor: closed forms, groups in registers or on lanes, single matrices
+by panels or rows, complex ones plainly."""
 
 from libc.math cimport INFINITY, M_LN2, log
 from libc.stdint cimport int64_t
@@ -7,20 +7,21 @@ from numpy cimport npy_intp
 
 from cython.parallel cimport prange
 
-from batches cimport batch, begin, end, part_memory, part_start, part_stop, place, spread
-from closed_groups cimport CLOSED, closed_group
+from batches cimport batch, begin, end, part_memory, part_start, part_stop
+from closed_batches cimport factor_closed
+from closed_groups cimport CLOSED
 from doubts cimport careful_doubles
 from factorization cimport (
     elimination_group, lanes_needed, register_group, registers_needed, row_elimination, rows_needed,
 )
 from fixed cimport fits_fixed, fixed_group, fixed_needed, largest_fixed
-from lanes cimport DOUBLES, FLOATS, VD, lane, width
+from lanes cimport DOUBLES, FLOATS, lane, width
 from pack cimport real
 from panels cimport fits_panels
 from plain cimport FINE, GRADIENT_NONE, OVERFLOWED, factor, size, times_two_to_the
 from register_pivots cimport reach
 from registers cimport group_width
-from results cimport group, limit, request
+from results cimport group, limit, place_group, request
 from threads cimport thread_count
 
 ctypedef float complex floatcomplex
@@ -35,15 +36,6 @@ cdef enum:
     LANES_BELOW = 96
 
 
-cdef extern from "lanes.h" nogil:
-    int closed_double_part "INLINED"(
-        int (*closed_part)(double, const batch *, const request *, int) noexcept nogil,
-        double like, const batch *b, const request *asked, int part) noexcept
-    int closed_float_part "INLINED"(
-        int (*closed_part)(float, const batch *, const request *, int) noexcept nogil,
-        float like, const batch *b, const request *asked, int part) noexcept
-
-
 cdef inline void factor_real(
     real like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
 ) noexcept nogil:
@@ -53,60 +45,6 @@ cdef inline void factor_real(
         factor_large(DOUBLES, args, dimensions, steps, asked)
     else:
         factor_large(FLOATS, args, dimensions, steps, asked)
-
-
-cdef inline void factor_closed(
-    real like, char **args, const npy_intp *dimensions, const npy_intp *steps, const request *asked
-) noexcept nogil:
-    cdef int status = FINE, part
-    cdef batch b
-    if not begin(&b, args, dimensions, steps, VD, 0, 10 * (dimensions[1] + 1) ** 2):
-        return
-    if b.threads == 1:
-        status = inlined_part(like, &b, asked, 0)
-    else:
-        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
-            status |= inlined_part(like, &b, asked, part)
-    end(&b, status)
-
-
-cdef inline int inlined_part(
-    real like, const batch *b, const request *asked, int part
-) noexcept nogil:
-    if real is double:
-        return closed_double_part(closed_part[double], like, b, asked, part)
-    else:
-        return closed_float_part(closed_part[float], like, b, asked, part)
-
-
-cdef inline int closed_part(
-    real like, const batch *b, const request *asked, int part
-) noexcept nogil:
-    """Compiled for each n, whose loops then unroll."""
-    cdef int n = <int> b.dimensions[1]
-    if n == 2:
-        return closed_groups(like, b, asked, part, 2)
-    if n == 3:
-        return closed_groups(like, b, asked, part, 3)
-    if n == 4:
-        return closed_groups(like, b, asked, part, 4)
-    return closed_groups(like, b, asked, part, n)
-
-
-cdef inline int closed_groups(
-    real like, const batch *b, const request *asked, int part, int n
-) noexcept nogil:
-    cdef Py_ssize_t start = part_start(b, part), stop = part_stop(b, part)
-    cdef int status = FINE
-    # Copies, which no result that is written can change: they are read once.
-    cdef batch own = b[0]
-    cdef request wanted = asked[0]
-    cdef group g
-    while start < stop:
-        place_group(&own, &wanted, start, stop, VD, False, &g)
-        status |= closed_group(like, &wanted, &g, n)
-        start += VD
-    return status
 
 
 cdef inline void factor_large(
@@ -180,34 +118,6 @@ cdef inline bint fits_lanes(Py_ssize_t n, Py_ssize_t matrices, lane like) noexce
     if fits_panels(n, like):
         return False
     return n < LANES_BELOW and matrices > (1 if n < 20 else width(like) // 2)
-
-
-cdef inline void place_group(
-    const batch *b, const request *asked, Py_ssize_t start, Py_ssize_t stop, int W, bint places,
-    group *g
-) noexcept nogil:
-    """The group of at most W matrices that begins with matrix `start`; a full one need not have
-    all its `places` told."""
-    cdef int operand = 1
-    cdef const npy_intp *core = b.steps + 1 + asked.det + 2 * asked.slogdet + (asked.gradient != 0)
-    g.n, g.scattered = b.dimensions[1], False
-    g.count = <int> min(W, stop - start)
-    g.row_stride, g.column_stride = core[0], core[1]
-    g.full_matrices = spread(b, 0, start)
-    places = places or g.count < W
-    if places:
-        place(b, 0, start, g.count, W, <char **> g.matrices)
-    if asked.det or asked.slogdet:
-        g.first = spread(b, operand, start)
-        operand += 1
-    if asked.slogdet:
-        g.second = spread(b, operand, start)
-        operand += 1
-    if asked.gradient:
-        g.full_gradients = spread(b, operand, start)
-        g.gradient_row_stride, g.gradient_column_stride = core[2], core[3]
-        if places:
-            place(b, operand, start, g.count, W, g.gradients)
 
 
 cdef inline void factor_complex(

@@ -10,12 +10,15 @@ cimport numpy as cnp
 from numpy cimport npy_intp
 
 from flags cimport clear_flags
-from lanes cimport DOUBLES, VD, load, vd
-from logistic cimport softplus_and_sigmoid_of
+from lanes cimport DOUBLES, VD, absolute, load, vd
+from logistic cimport exp_minus, softplus_and_sigmoid_of
 from pack cimport MOST_LANES, put
 
 cnp.import_array()
 cnp.import_ufunc()
+
+cdef enum:
+    TOGETHER = 4
 
 cdef cnp.PyUFuncGenericFunction softplus_loops[1]
 cdef cnp.PyUFuncGenericFunction sigmoid_loops[1]
@@ -27,17 +30,32 @@ cdef char types[3]
 cdef inline void loop(
     char **args, const npy_intp *dimensions, const npy_intp *steps, int softplus_at, int sigmoid_at
 ) noexcept nogil:
-    """The functions whose operand is named; of the other one the compiler leaves nothing."""
-    cdef npy_intp start = 0, count
+    """The functions whose operand is named; of the other one the compiler leaves nothing.
+
+    Where there are logarithms, the exponentials of TOGETHER registers come first, and then their
+    logarithms: a chain of operations is half as long, and so more of them overlap (softplus takes
+    0.85 of the time, both functions 0.88; eight registers 0.81 and 0.90)."""
+    cdef npy_intp start = 0, count, at, most = (TOGETHER if softplus_at else 1) * VD
+    cdef vd x[TOGETHER]
+    cdef vd t[TOGETHER]
     cdef vd softplus, sigmoid
+    cdef int i, registers
     while start < dimensions[0]:
-        count = min(<npy_intp> VD, dimensions[0] - start)
-        softplus_and_sigmoid_of(read(args[0] + start * steps[0], steps[0], count), &softplus,
-                                &sigmoid)
-        if softplus_at:
-            put(args[softplus_at] + start * steps[softplus_at], steps[softplus_at], count, softplus)
-        if sigmoid_at:
-            put(args[sigmoid_at] + start * steps[sigmoid_at], steps[sigmoid_at], count, sigmoid)
+        count = min(most, dimensions[0] - start)
+        registers = <int> ((count + VD - 1) // VD)
+        for i in range(registers):
+            at = start + i * VD
+            x[i] = read(args[0] + at * steps[0], steps[0], min(<npy_intp> VD, count - i * VD))
+            t[i] = exp_minus(absolute(x[i]))
+        for i in range(registers):
+            at = start + i * VD
+            softplus_and_sigmoid_of(x[i], t[i], &softplus, &sigmoid)
+            if softplus_at:
+                put(args[softplus_at] + at * steps[softplus_at], steps[softplus_at],
+                    min(<npy_intp> VD, count - i * VD), softplus)
+            if sigmoid_at:
+                put(args[sigmoid_at] + at * steps[sigmoid_at], steps[sigmoid_at],
+                    min(<npy_intp> VD, count - i * VD), sigmoid)
         start += count
     # Comparisons with NaN have raised flags that mean nothing.
     clear_flags()

@@ -78,12 +78,16 @@ template <class V> static constexpr int width(V) { return matgrad::traits<V>::wi
  * compiler counts what is rarely needed as well, and would leave the sizes of loops unknown. */
 #define INLINED(function, ...) matgrad::inlined<function>(__VA_ARGS__)
 #define APART(function, ...) matgrad::apart<function>(__VA_ARGS__)
+#define INLINED_APART(function, ...) matgrad::inlined_apart<function>(__VA_ARGS__)
 
 namespace matgrad {
 template <auto function, class... A> __attribute__((flatten)) static auto inlined(A... a) {
     return function(a...);
 }
 template <auto function, class... A> __attribute__((noinline)) static auto apart(A... a) {
+    return function(a...);
+}
+template <auto function, class... A> __attribute__((noinline, flatten)) static auto inlined_apart(A... a) {
     return function(a...);
 }
 } // namespace matgrad
@@ -319,17 +323,25 @@ static inline vf split_exponent(vf x, vf *exponent) {
 }
 #endif
 
-/* The logarithm where the mantissa of x (from 1 to 2) is a number; where it is zero, inf or NaN, -inf,
- * inf or NaN. */
-template <class V> static inline V log_or_special(V logarithm, V m) {
+/* The same where x is a number other than zero; elsewhere anything. */
+template <class V> static inline V split_number(V x, V *exponent) { return split_exponent(x, exponent); }
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+static inline vd split_number(vd x, vd *exponent) {
+    *exponent = (vd)_mm512_getexp_pd((__m512d)x);
+    return (vd)_mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+}
+#endif
+
+/* The logarithm where x >= 0 is a number; where it is zero, inf or NaN, -inf, inf or NaN. */
+template <class V> static inline V log_or_special(V logarithm, V x) {
     const V zero{};
-    logarithm = select(equal(m * zero, zero), logarithm, m);
-    return select(equal(m, zero), zero - (matgrad::scalar<V>)__builtin_inf(), logarithm);
+    logarithm = select(equal(x * zero, zero), logarithm, x);
+    return select(equal(x, zero), zero - (matgrad::scalar<V>)__builtin_inf(), logarithm);
 }
 #if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
-/* A digit a class of m: 1 takes m itself (NaN and inf), 4 is -inf (zero), 0 leaves the logarithm. */
-static inline vd log_or_special(vd logarithm, vd m) {
-    return (vd)_mm512_fixupimm_pd((__m512d)logarithm, (__m512d)m, _mm512_set1_epi64(0x00100411), 0);
+/* A digit a class of x: 1 takes x itself (NaN and inf), 4 is -inf (zero), 0 leaves the logarithm. */
+static inline vd log_or_special(vd logarithm, vd x) {
+    return (vd)_mm512_fixupimm_pd((__m512d)logarithm, (__m512d)x, _mm512_set1_epi64(0x00100411), 0);
 }
 #endif
 

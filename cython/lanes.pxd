@@ -49,7 +49,8 @@ cdef extern from "lanes.h" nogil:
     vd product_rest(vd a, vd b, vd taken) noexcept
     vd split_exponent(vd x, vd *exponent) noexcept
     vf split_exponent(vf x, vf *exponent) noexcept
-    vd log_or_special(vd logarithm, vd m) noexcept
+    vd split_number(vd x, vd *exponent) noexcept
+    vd log_or_special(vd logarithm, vd x) noexcept
     vd times_power_of_two(vd x, vd e) noexcept
     vf times_power_of_two(vf x, vf e) noexcept
 

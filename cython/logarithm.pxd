@@ -8,15 +8,17 @@ B  log|x| = k log 2 + log(1 + f) with |x| = 2^k (1 + f) and 1 + f between the ro
    seven coefficients these are; error below 2^-58). k log 2 is taken in two parts, of which the
    first is exact. For a float the first five terms are enough (1e-10 of the logarithm).
 
-Cost of B: about 30 operations of a register, one of them a division. Error of B: below one unit in
-the last place (tested against mpmath). Rejected: the series to the power 10 instead of the
-polynomial (1.02 to 1.05 times the time of slogdet at n = 2 to 4, the same error), and the C
-library's logarithm (another 1.7 times the time at n = 2, 1.2 at n = 4; Zen 4).
+Cost of B: about 30 operations of a register, one of them a division; some 75 cycles from x to the
+result, so that it takes half of the time where the logarithms of several registers follow each
+other (closed_batches.pxd). Error of B: below one unit in the last place (tested against mpmath).
+Rejected: the series to the power 10 instead of the polynomial (1.02 to 1.05 times the time of
+slogdet at n = 2 to 4, the same error), and the C library's logarithm (another 1.7 times the time at
+n = 2, 1.2 at n = 4; Zen 4).
 """
 
 from lanes cimport (
     DOUBLES, absolute, both, broadcast, greater, log_or_special, multiply_add, select,
-    split_exponent, vd,
+    split_number, vd,
 )
 
 cdef extern from *:
@@ -51,17 +53,17 @@ cdef inline vd log_one_plus(vd t) noexcept nogil:
 cdef inline vd log_magnitude(vd x, vd exponent, int terms) noexcept nogil:
     """log|x 2^exponent|: -inf for zero, inf for infinities, NaN for NaN."""
     cdef vd zero = DOUBLES, one = broadcast(1.0, zero), half = broadcast(0.5, zero), k, large
-    cdef vd m = split_exponent(absolute(x), &k), f, u, square, half_square, rest
+    cdef vd size = absolute(x), m = split_number(size, &k), f, u, square, half_square, rest
     large = greater(m, broadcast(SQRT2, zero))
-    f = select(large, m * half, m) - one
+    f = select(large, multiply_add(m, half, -one), m - one)
+    u = f / select(large, multiply_add(m, half, one), m + one)
     k = k + exponent + both(large, one)
-    u = f / (broadcast(2.0, zero) + f)
     square = u * u
     half_square = half * f * f
-    rest = square * series(LOG_SERIES + LOG_TERMS - terms, terms, square)
-    rest = multiply_add(k, broadcast(LN2_LOW, zero), u * (half_square + rest))
+    rest = multiply_add(k, broadcast(LN2_LOW, zero), u * half_square)
+    rest = multiply_add(u * square, series(LOG_SERIES + LOG_TERMS - terms, terms, square), rest)
     f = multiply_add(k, broadcast(LN2_HIGH, zero), f - (half_square - rest))
-    return log_or_special(f, m)
+    return log_or_special(f, size)
 
 
 cdef inline vd series(const double *coefficients, int terms, vd x) noexcept nogil:

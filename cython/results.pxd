@@ -2,7 +2,9 @@
 written."""
 
 from libc.math cimport INFINITY
+from numpy cimport npy_intp
 
+from batches cimport batch, place, spread
 from lanes cimport (
     absolute, both, broadcast, complement, either, equal, greater, lane, mask_bits, narrowed,
     not_a_number, select, spaced, store_lanes, times_power_of_two, vd, widened, zero_where,
@@ -38,8 +40,44 @@ cdef struct group:
     spaced full_gradients
 
 
+cdef inline void place_group(
+    const batch *b, const request *asked, Py_ssize_t start, Py_ssize_t stop, int W, bint places,
+    group *g
+) noexcept nogil:
+    """The group of at most W matrices that begins with matrix `start`; a full one need not have
+    all its `places` told."""
+    cdef int operand = 1
+    cdef const npy_intp *core = b.steps + 1 + asked.det + 2 * asked.slogdet + (asked.gradient != 0)
+    g.n, g.scattered = b.dimensions[1], False
+    g.count = <int> min(W, stop - start)
+    g.row_stride, g.column_stride = core[0], core[1]
+    g.full_matrices = g.first = g.second = g.full_gradients = spread(b, 0, start)
+    places = places or g.count < W
+    if places:
+        place(b, 0, start, g.count, W, <char **> g.matrices)
+    if asked.det or asked.slogdet:
+        g.first = spread(b, operand, start)
+        operand += 1
+    if asked.slogdet:
+        g.second = spread(b, operand, start)
+        operand += 1
+    if asked.gradient:
+        g.full_gradients = spread(b, operand, start)
+        g.gradient_row_stride, g.gradient_column_stride = core[2], core[3]
+        if places:
+            place(b, operand, start, g.count, W, g.gradients)
+
+
+cdef inline void next_group(group *g, int W) noexcept nogil:
+    """From a full group of W matrices to the one behind it; places are not told."""
+    g.full_matrices.first += W * g.full_matrices.step
+    g.first.first += W * g.first.step
+    g.second.first += W * g.second.step
+    g.full_gradients.first += W * g.full_gradients.step
+
+
 cdef inline int write_values(
-    real like, const request *asked, group *g, lane mantissa, lane low, lane exponent
+    real like, const request *asked, const group *g, lane mantissa, lane low, lane exponent
 ) noexcept nogil:
     """det = mantissa 2^exponent (plus low, for the logarithm) to the outputs that are asked for."""
     cdef lane value = mantissa, zero = broadcast(0.0, mantissa), over
@@ -58,7 +96,7 @@ cdef inline int write_values(
 
 
 cdef inline void write_logarithms(
-    real like, group *g, lane mantissa, lane low, lane exponent
+    real like, const group *g, lane mantissa, lane low, lane exponent
 ) noexcept nogil:
     cdef lane zero = broadcast(0.0, mantissa), one = broadcast(1.0, mantissa), logarithms, sign
     sign = either(both(mantissa, broadcast(-0.0, mantissa)), one)

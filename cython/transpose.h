@@ -61,12 +61,20 @@ static inline V join(const char *a, const char *b, std::integer_sequence<int, L.
     H low, high;
     memcpy(&low, a, sizeof(low));
     memcpy(&high, b, sizeof(high));
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+    /* GCC would load both halves and shuffle them, and shuffle to take them apart again. */
+    if constexpr (sizeof(V) == 64)
+        return (V)_mm512_insertf64x4(_mm512_castpd256_pd512((__m256d)low), (__m256d)high, 1);
+#endif
     return __builtin_shufflevector(low, high, L...);
 }
 template <class H, class V, int... L>
 static inline void part(V v, char *a, char *b, bool to_a, bool to_b, std::integer_sequence<int, L...>) {
     H low = __builtin_shufflevector(v, v, L...);
     H high = __builtin_shufflevector(v, v, (L + (int)sizeof...(L))...);
+#if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
+    if constexpr (sizeof(V) == 64) high = (H)_mm512_extractf64x4_pd((__m512d)v, 1);
+#endif
     if (to_a) memcpy(a, &low, sizeof(low));
     if (to_b) memcpy(b, &high, sizeof(high));
 }

@@ -16,6 +16,7 @@ from operator import attrgetter
 
 from matgrad.calculus.calls import OF_MATRIX, simplified_call
 from matgrad.calculus.factoring import expression_of
+from matgrad.calculus.inverses import inverted
 from matgrad.calculus.neighbours import is_identity, is_ones, joined
 from matgrad.calculus.sizes import Shapes, shapes_of
 from matgrad.calculus.terms import ONE, Chain, Term, collected, exact, segments
@@ -244,7 +245,7 @@ class Simplifier:
         for term in factors:
             result = result.times(term.coefficient).with_scalars(term.scalars)
             chain += term.chain
-        return Term(result.coefficient, result.scalars, tuple(chain))
+        return inverted(self, Term(result.coefficient, result.scalars, tuple(chain)))
 
     def over_sum(self, term: Term) -> Iterable[Term]:
         """Return the terms of a number times a sum, or the term itself."""
@@ -367,9 +368,10 @@ class Simplifier:
             return [self.atom(Quotient(self.expression(numerator), Number(0)))]
         inverse = below.power(-1)
         above = self.terms(numerator)
-        if len(above) > 1 and inverse.scalars:
-            above = (self.single(numerator),)
-        return [t.times(inverse.coefficient).with_scalars(inverse.scalars) for t in above]
+        divided = [self.multiplied([t, inverse]) for t in above]
+        if len(above) > 1 and any(set(inverse.scalars) <= set(t.scalars) for t in divided):
+            divided = [self.multiplied([self.single(numerator), inverse])]
+        return divided
 
     def power(self, base: Expression, exponent: Expression) -> Iterable[Term]:
         """Raise a scalar or a matrix to a power."""

@@ -11,9 +11,9 @@ A group whose lanes can all be trusted takes `trusted_forms`, which keeps nothin
 has 78 spills then instead of 113, and inv takes 0.92 of the time. Others take `closed_forms`, where
 plain doubles that are not trusted are done again in twofold arithmetic, twofold numbers one by one
 in exact arithmetic (exact.pxd): so det is right to an ulp for every finite matrix, cofactors to an
-ulp of the largest in their row. Both are called apart, and all else is inlined for each n
-(closed_batches.pxd), or GCC leaves the loops over rows and columns as they are: det then took 1.9,
-1.6, 1.1 times the time.
+ulp of the largest in their row. What is done again is called apart, and all before it is inlined
+for each n (closed_batches.pxd), or GCC leaves the loops over rows and columns as they are: det then
+took 1.9, 1.6, 1.1 times the time.
 Rejected: LU (3e14 u at condition 1e15), plain cofactors of doubles (1e21 u), scaling every matrix
 beforehand (measurable at n = 2 and 3, needed once in a blue moon), bounds for the single entries
 (12% of det's time at n = 4 by count).
@@ -63,18 +63,20 @@ cdef inline bint trusted_forms(
     row_norms(x, n, r)
     minors(x, r, n, m)
     det[0] = expand(x, m, r, n)
-    if asked.gradient and n > 2:
-        other_rows(r, n, R)
+    other_rows(r, n, R)
+    if asked.gradient and n > 2 and (asked.det or inverse):
         trusted = implied_cofactors(m[0], inverse, det.high, r, R, n)
     elif asked.gradient:
-        trusted = proven_cofactors(m[0], inverse, det.high, x, r, R, n)
+        # Cofactors without det are those of singular matrices, too.
+        cofactors(x, m, R, n, False, det[0], gradient)
+        trusted = proven_cofactors(m[0], inverse, det.high, gradient, r, R, n)
     else:
         trusted = trusted_determinant(m[0], asked.slogdet, det.high, r, n)
     if asked.gradient and (asked.det or asked.slogdet):
         trusted = both(trusted, trusted_determinant(m[0], asked.slogdet, det.high, r, n))
     if mask_bits(complement(trusted)):
         return False
-    if asked.gradient:
+    if asked.gradient and (asked.det or inverse):
         cofactors(x, m, R, n, inverse, reciprocal_of(m[0], det[0]), gradient)
     return True
 

@@ -5,12 +5,13 @@ and for each set of results, with some 50 instructions a group beside the arithm
 for all had 140: det takes 0.71, 0.87, 0.84 of its time at n = 2, 3, 4, inv 0.88 (Zen 4, AVX-512;
 with AVX2 det 0.54, 0.68, 0.76). What cannot be trusted, and the last matrices of a part, take
 careful code, which is compiled for each n and called apart: a group of which one matrix is singular
-takes 0.87 to 1.07 of its time.
+takes 0.9 to 1.27 times its time.
 
 A logarithm is one chain of operations, and what waits for it fills the window in which a processor
 looks for others, some 128 on Zen 4. So LATER groups come first, and then their logarithms, which
-wait for nothing and overlap: slogdet takes 0.75 of its time at n = 2, 0.87 at 3, 0.95 at 4 (16
-groups the same).
+wait for nothing and overlap: slogdet takes 0.75 of what is left of its time at n = 2, 0.87 at 3
+(16 groups the same). At n = 4 it would take 0.92, but 1.3 times the time from memory, where two
+results written in such bursts hold up what is read: there each group has its logarithms at once.
 """
 
 from numpy cimport npy_intp
@@ -95,7 +96,7 @@ cdef inline int closed_part(
 cdef inline int full_groups(
     real like, const batch *b, const request *asked, Py_ssize_t start, Py_ssize_t stop, int n
 ) noexcept nogil:
-    """Compiled for each set of results."""
+    """Compiled for each set of results that a gufunc has."""
     cdef bint transposed = asked.transposed
     if asked.gradient == GRADIENT_NONE and asked.slogdet:
         return groups_of_later(
@@ -142,7 +143,7 @@ cdef inline int groups_of_later(
     Py_ssize_t stop, int n
 ) noexcept nogil:
     """With logarithms."""
-    cdef int status = FINE, groups, i
+    cdef int status = FINE, later = LATER if n < CLOSED else 1, groups, i
     cdef unsigned int untrusted
     cdef twofold dets[LATER]
     cdef group g, ahead
@@ -150,21 +151,31 @@ cdef inline int groups_of_later(
     g.count = VD
     ahead = g
     while start < stop:
-        groups = <int> min(LATER, (stop - start) // VD)
+        groups = <int> min(later, (stop - start) // VD)
         untrusted = 0
         for i in range(groups):
             if trusted_group(like, &known, &ahead, n, &dets[i]) == UNTRUSTED:
                 untrusted |= 1 << i
             next_group(&ahead, VD)
-        for i in range(groups):
-            write_logarithms(like, &g, dets[i].high,
-                             dets[i].low if real is double else DOUBLES, DOUBLES)
+        for i in range(0 if untrusted else groups):
+            write_later(like, &g, &dets[i])
             next_group(&g, VD)
+        # Apart: a call costs the loop above its constants in registers.
         for i in range(groups if untrusted else 0):
             if untrusted >> i & 1:
                 status |= careful_part(like, b, asked, start + i * VD, start + (i + 1) * VD)
+            else:
+                write_later(like, &g, &dets[i])
+            next_group(&g, VD)
         start += groups * VD
     return status
+
+
+cdef inline void write_later(real like, const group *g, const twofold *det) noexcept nogil:
+    if real is double:
+        write_logarithms(like, g, det.high, det.low, DOUBLES)
+    else:
+        write_logarithms(like, g, det.high, DOUBLES, DOUBLES)
 
 
 # ---- all others ----------------------------------------------------------------------------------

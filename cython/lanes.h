@@ -74,8 +74,9 @@ template <class V> static constexpr int width(V) { return matgrad::traits<V>::wi
 
 /* ---- what the compiler decides badly --------------------------------------------------------- */
 
-/* Calls a function of this file with all that it calls inlined, down to what is called apart. The
- * compiler counts what is rarely needed as well, and would leave the sizes of loops unknown. */
+/* Calls a function of this file with all that it calls inlined, down to what is called apart; or apart,
+ * as it is or with all inlined. The compiler counts what is rarely needed as well, and would leave the
+ * sizes of loops unknown. */
 #define INLINED(function, ...) matgrad::inlined<function>(__VA_ARGS__)
 #define APART(function, ...) matgrad::apart<function>(__VA_ARGS__)
 #define INLINED_APART(function, ...) matgrad::inlined_apart<function>(__VA_ARGS__)
@@ -332,7 +333,7 @@ static inline vd split_number(vd x, vd *exponent) {
 }
 #endif
 
-/* The logarithm where x >= 0 is a number; where it is zero, inf or NaN, -inf, inf or NaN. */
+/* The logarithm where x is a number above zero; where it is zero, inf or NaN, -inf, inf or NaN. */
 template <class V> static inline V log_or_special(V logarithm, V x) {
     const V zero{};
     logarithm = select(equal(x * zero, zero), logarithm, x);

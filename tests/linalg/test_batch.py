@@ -84,6 +84,26 @@ def test_singular_neighbours_change_no_bit(
 
 @precisions
 @pytest.mark.parametrize("name", FACTORING)
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_one_singular_matrix_anywhere_in_many_groups_changes_no_bit(
+    kernels: ModuleType, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]
+) -> None:
+    kernel = getattr(kernels, name)
+    X = rng.normal(size=(150, n, n)).astype(dtype)
+    alone, singular = results(kernel, X), np.ones((n, n), dtype)
+    with np.errstate(invalid="ignore"):
+        of_singular = results(kernel, singular)
+        for position in (0, 5, 63, 64, 100, 149):
+            Y = X.copy()
+            Y[position] = singular
+            expected = tuple(each.copy() for each in alone)
+            for each, one in zip(expected, of_singular, strict=True):
+                each[position] = one
+            assert_same_bits(results(kernel, Y), expected)
+
+
+@precisions
+@pytest.mark.parametrize("name", FACTORING)
 @pytest.mark.parametrize("n", SIZES)
 def test_huge_and_tiny_neighbours_change_no_bit(
     kernels: ModuleType, rng: np.random.Generator, name: str, n: int, dtype: type[np.floating]

@@ -55,7 +55,9 @@ def description() -> str:
     """Return the processor, its caches and the system in one line."""
     mebibytes = [cache / 2**20 for cache in (second_level_cache(), last_level_cache())]
     caches = "L2 {:.3g} MiB a core, last level {:.3g} MiB".format(*mebibytes)
-    return f"{_processor()}, {len(all_cores())} cores, {caches}; {platform.system()}"
+    count = len(all_cores())
+    unit = "core" if count == 1 else "cores"
+    return f"{_processor()}, {count} {unit}, {caches}; {platform.system()}"
 
 
 def _processor() -> str:

@@ -40,10 +40,11 @@ cdef inline int trusted_group(
         trusted = trusted_forms(x[0], asked, x, n, det, gradient)
     if not trusted:
         return UNTRUSTED
-    if asked.det:
-        status = write_values(like, asked, g, det.high, det.low, DOUBLES)
+    # The gradient first: the other way round it takes 1.02 to 1.2 times the time from memory.
     if asked.gradient:
         write_gradient(like, asked, g, gradient, n)
+    if asked.det:
+        status = write_values(like, asked, g, det.high, det.low, DOUBLES)
     return status
 
 

@@ -111,9 +111,10 @@ def test_the_symmetric_part_of_a_symmetric_variable_is_used() -> None:
     np.testing.assert_array_equal(gradient, gradient.T)
 
 
-def test_separate_calls_at_one_point_factorise_once() -> None:
+@pytest.mark.parametrize("objective", [catalog["log-determinant"], "log(det(X))"])
+def test_separate_calls_at_one_point_factorise_once(objective: Any) -> None:
     S = definite(4)
-    oracle = Oracle(catalog["log-determinant"])
+    oracle = Oracle(objective, "X")
     oracle.value(S)
     oracle.gradient(S)
     oracle.value_and_gradient(S.copy())

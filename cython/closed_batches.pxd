@@ -10,8 +10,9 @@ takes 0.9 to 1.27 times its time.
 A logarithm is one chain of operations, and what waits for it fills the window in which a processor
 looks for others, some 128 on Zen 4. So LATER groups come first, and then their logarithms, which
 wait for nothing and overlap: slogdet takes 0.75 of what is left of its time at n = 2, 0.87 at 3
-(16 groups the same). At n = 4 it would take 0.92, but 1.3 times the time from memory, where two
-results written in such bursts hold up what is read: there each group has its logarithms at once.
+(16 groups the same), det_and_gradient, which goes the same way, 0.85 at n = 2. At n = 4 slogdet
+would take 0.92, but 1.3 times the time from memory, where two results written in such bursts hold
+up what is read: there each group has its logarithms at once.
 """
 
 from numpy cimport npy_intp
@@ -19,11 +20,11 @@ from numpy cimport npy_intp
 from cython.parallel cimport prange
 
 from batches cimport batch, begin, end, part_start, part_stop
-from closed_groups cimport CLOSED, UNTRUSTED, closed_group, trusted_group
+from closed_groups cimport CLOSED, closed_group, trusted_group
 from lanes cimport DOUBLES, VD
 from pack cimport real
 from plain cimport FINE, GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
-from results cimport group, next_group, place_group, request, write_logarithms
+from results cimport group, next_group, place_group, request, write_values
 from twofold cimport twofold
 
 cdef enum:
@@ -105,7 +106,7 @@ cdef inline int full_groups(
         return groups_of_now(
             like, b, asked, request(True, False, GRADIENT_NONE, False), start, stop, n)
     if asked.gradient == GRADIENT_OF_DET and asked.det:
-        return groups_of_now(
+        return groups_of_later(
             like, b, asked, request(True, False, GRADIENT_OF_DET, transposed), start, stop, n)
     if asked.gradient == GRADIENT_OF_DET:
         return groups_of_now(
@@ -123,16 +124,16 @@ cdef inline int groups_of_now(
 ) noexcept nogil:
     """`known` is what is asked for, again: whose address goes to a call is no constant behind it,
     and inv takes 1.04 times the time at n = 4."""
-    cdef int status = FINE, of_group
+    cdef int status = FINE
     cdef twofold det
     cdef group g
     place_group(b, &known, start, stop, VD, False, &g)
     g.count = VD
     while start < stop:
-        of_group = trusted_group(like, &known, &g, n, &det)
-        if of_group == UNTRUSTED:
-            of_group = careful_part(like, b, asked, start, start + VD)
-        status |= of_group
+        if trusted_group(like, &known, &g, n, &det):
+            status |= write_dets(like, &known, &g, &det)
+        else:
+            status |= careful_part(like, b, asked, start, start + VD)
         next_group(&g, VD)
         start += VD
     return status
@@ -142,7 +143,7 @@ cdef inline int groups_of_later(
     real like, const batch *b, const request *asked, request known, Py_ssize_t start,
     Py_ssize_t stop, int n
 ) noexcept nogil:
-    """With logarithms."""
+    """With determinants or logarithms behind the gradients of several groups."""
     cdef int status = FINE, later = LATER if n < CLOSED else 1, groups, i
     cdef unsigned int untrusted
     cdef twofold dets[LATER]
@@ -154,28 +155,30 @@ cdef inline int groups_of_later(
         groups = <int> min(later, (stop - start) // VD)
         untrusted = 0
         for i in range(groups):
-            if trusted_group(like, &known, &ahead, n, &dets[i]) == UNTRUSTED:
+            if not trusted_group(like, &known, &ahead, n, &dets[i]):
                 untrusted |= 1 << i
             next_group(&ahead, VD)
         for i in range(0 if untrusted else groups):
-            write_later(like, &g, &dets[i])
+            status |= write_dets(like, &known, &g, &dets[i])
             next_group(&g, VD)
         # Apart: a call costs the loop above its constants in registers.
         for i in range(groups if untrusted else 0):
             if untrusted >> i & 1:
                 status |= careful_part(like, b, asked, start + i * VD, start + (i + 1) * VD)
             else:
-                write_later(like, &g, &dets[i])
+                status |= write_dets(like, &known, &g, &dets[i])
             next_group(&g, VD)
         start += groups * VD
     return status
 
 
-cdef inline void write_later(real like, const group *g, const twofold *det) noexcept nogil:
+cdef inline int write_dets(
+    real like, const request *known, const group *g, const twofold *det
+) noexcept nogil:
     if real is double:
-        write_logarithms(like, g, det.high, det.low, DOUBLES)
+        return write_values(like, known, g, det.high, det.low, DOUBLES)
     else:
-        write_logarithms(like, g, det.high, DOUBLES, DOUBLES)
+        return write_values(like, known, g, det.high, DOUBLES, DOUBLES)
 
 
 # ---- all others ----------------------------------------------------------------------------------

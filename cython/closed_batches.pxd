@@ -10,7 +10,7 @@ takes 0.9 to 1.27 times its time.
 A logarithm is one chain of operations, and what waits for it fills the window in which a processor
 looks for others, some 128 on Zen 4. So LATER groups come first, and then their logarithms, which
 wait for nothing and overlap: slogdet takes 0.75 of what is left of its time at n = 2, 0.87 at 3
-(16 groups the same), det_and_gradient, which goes the same way, 0.85 at n = 2. At n = 4 slogdet
+(16 groups the same), det_and_gradient, which goes the same way, 0.92 at n = 2. At n = 4 slogdet
 would take 0.92, but 1.3 times the time from memory, where two results written in such bursts hold
 up what is read: there each group has its logarithms at once.
 """

@@ -7,7 +7,7 @@
 #ifndef MATGRAD_CHOICES_H
 #define MATGRAD_CHOICES_H
 
-#include "lanes.h"
+#include "parts.h"
 
 namespace matgrad {
 

@@ -24,10 +24,6 @@
 
 typedef double vd __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
 typedef float vf __attribute__((vector_size(MATGRAD_VECTOR_BYTES)));
-/* Half as many floats and doubles, for rows that would leave the other half empty: they take half of
- * the time on processors that do half a vector at a time. */
-typedef float vh __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
-typedef double vhd __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
 
 /* Zeros of each type, for the parameters called `like`. */
 static const vd DOUBLES = {};
@@ -50,23 +46,8 @@ template <> struct traits<vf> {
     static constexpr int width = VF, precision = 23, bias = 127, exponents = 0xff;
     static constexpr float magic = 8388608.0f; /* 2^23 */
 };
-template <> struct traits<vh> : traits<vf> {
-    typedef int32_t bits __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
-    static constexpr int width = VF / 2;
-};
-template <> struct traits<vhd> : traits<vd> {
-    typedef int64_t bits __attribute__((vector_size(MATGRAD_VECTOR_BYTES / 2)));
-    static constexpr int width = VD / 2;
-};
 template <class V> using scalar = typename traits<V>::scalar;
 template <class V> using bits = typename traits<V>::bits;
-/* Half a vector, where that takes less time. */
-template <class V> struct halves { typedef V type; };
-#if MATGRAD_VECTOR_BYTES == 64
-template <> struct halves<vd> { typedef vhd type; };
-template <> struct halves<vf> { typedef vh type; };
-#endif
-template <class V> using half = typename halves<V>::type;
 
 } // namespace matgrad
 
@@ -249,20 +230,6 @@ static inline vf multiply_add(vf a, vf b, vf c) {
     return a * b + c;
 #endif
 }
-static inline vh multiply_add(vh a, vh b, vh c) {
-#if defined(__AVX512VL__) && MATGRAD_VECTOR_BYTES == 64
-    return (vh)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-    return a * b + c;
-#endif
-}
-static inline vhd multiply_add(vhd a, vhd b, vhd c) {
-#if defined(__AVX512VL__) && MATGRAD_VECTOR_BYTES == 64
-    return (vhd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#else
-    return a * b + c;
-#endif
-}
 template <class V> static inline V subtract_product(V c, V a, V b) { return multiply_add(-a, b, c); }
 #if defined(__AVX512F__) && MATGRAD_VECTOR_BYTES == 64
 /* GCC does not see it where -a serves two of them. */
@@ -367,12 +334,6 @@ template <class V> static inline V times_power_of_two(V x, V e) {
 static inline vd times_power_of_two(vd x, vd e) { return (vd)_mm512_scalef_pd((__m512d)x, (__m512d)e); }
 static inline vf times_power_of_two(vf x, vf e) { return (vf)_mm512_scalef_ps((__m512)x, (__m512)e); }
 #endif
-#if defined(__AVX512VL__) && MATGRAD_VECTOR_BYTES == 64
-/* In one step as above, which rounds once: halves have the bits of whole vectors. */
-static inline vhd times_power_of_two(vhd x, vhd e) { return (vhd)_mm256_scalef_pd((__m256d)x, (__m256d)e); }
-static inline vh times_power_of_two(vh x, vh e) { return (vh)_mm256_scalef_ps((__m256)x, (__m256)e); }
-#endif
-
 /* ---- moving lanes ----------------------------------------------------------------------------- */
 
 /* Lane l of the result is lane l of base[index[l] * pitch]. By scalar loads: a gather instruction
@@ -420,18 +381,6 @@ static inline vd load_part(const char *from, ptrdiff_t count, vd rest) {
 }
 static inline vf load_part(const char *from, ptrdiff_t count, vf rest) {
     return (vf)_mm512_mask_loadu_ps((__m512)rest, (__mmask16)~(~0u << count), from);
-}
-static inline vh load_part(const char *from, ptrdiff_t count, vh rest) {
-    return (vh)_mm256_mask_loadu_ps((__m256)rest, (__mmask8)~(~0u << count), from);
-}
-static inline vhd load_part(const char *from, ptrdiff_t count, vhd rest) {
-    return (vhd)_mm256_mask_loadu_pd((__m256d)rest, (__mmask8)~(~0u << count), from);
-}
-static inline void store_part(char *to, ptrdiff_t count, vhd value) {
-    _mm256_mask_storeu_pd(to, count >= VD / 2 ? 0xf : (__mmask8)~(~0u << count), (__m256d)value);
-}
-static inline void store_part(char *to, ptrdiff_t count, vh value) {
-    _mm256_mask_storeu_ps(to, count >= VF / 2 ? 0xff : (__mmask8)~(~0u << count), (__m256)value);
 }
 static inline void store_part(char *to, ptrdiff_t count, vd value) {
     _mm512_mask_storeu_pd(to, count >= VD ? 0xff : (__mmask8)~(~0u << count), (__m512d)value);

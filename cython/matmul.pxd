@@ -5,11 +5,11 @@ last lanes as part of a vector (packed before, they took 1.2 to 1.4 times the ti
 without AVX2, where that is no instruction, they are packed). Other B are packed in pairs of
 vectors: half squares of B' are transposed in registers. Lanes beyond the last column repeat it, so
 that they raise no flag of their own. A B that is the same for the whole batch is packed once by
-each thread. A batch of products of one tile each runs in one loop, in half vectors where these
-suffice; there the rows of a small B that is not along memory are collected from its scalars.
+each thread.
 
-C with one column is A b: along the rows of A, W of them at once, whose lanes are added up by pairs
-(transposed and then added, they took 1.8 times the time at 50 x 8), or else as b'A'.
+Products that fit a tile each run in one loop, in half vectors or quarters where these suffice;
+there the rows of a small B that is not along memory are collected. A column, A b, and a row have
+loops of their own (vectors.h). All these pack nothing.
 
 Cost: m k n multiply-adds, and k n for packing. In batches of float64 NumPy's BLAS takes 8.7, 4.9,
 2.2 and 1.4 times the time at n = 2, 4, 8 and 10, and 0.95 to 1.2 times from 16 on, where both are
@@ -31,7 +31,7 @@ from batches cimport (
 from flags cimport clear_flags
 from lanes cimport (
     broadcast, lane, load, load_half_transposed, load_part, multiply_add, set_element,
-    sum_of_each, vd, vf, width,
+    vd, vf, width,
 )
 from pack cimport MOST_LANES, item_size, load_one, put, read
 from plain cimport FINE
@@ -48,38 +48,114 @@ cdef extern from "tiles.h" nogil:
     void multiply_columns "matgrad::multiply_columns"(
         vf like, int vectors, bint whole, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k,
         Py_ssize_t count) noexcept
-    bint multiply_each "matgrad::multiply_each"(
+    void multiply_each "matgrad::multiply_each"(
         vd like, factor a, Py_ssize_t a_step, factor b, Py_ssize_t b_step, factor c,
         Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count) noexcept
-    bint multiply_each "matgrad::multiply_each"(
+    void multiply_each "matgrad::multiply_each"(
         vf like, factor a, Py_ssize_t a_step, factor b, Py_ssize_t b_step, factor c,
         Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count) noexcept
+    bint fits_tile "matgrad::fits_tile"[T](
+        T like, Py_ssize_t b_column, Py_ssize_t c_column, Py_ssize_t m, Py_ssize_t k,
+        Py_ssize_t n) noexcept
+
+cdef extern from "vectors.h" nogil:
+    void inner_products "matgrad::inner_products"(
+        vd like, const char *a, Py_ssize_t a_step, const char *b, Py_ssize_t b_step, char *c,
+        Py_ssize_t c_step, Py_ssize_t k, Py_ssize_t count) noexcept
+    void inner_products "matgrad::inner_products"(
+        vf like, const char *a, Py_ssize_t a_step, const char *b, Py_ssize_t b_step, char *c,
+        Py_ssize_t c_step, Py_ssize_t k, Py_ssize_t count) noexcept
+    void combine_columns "matgrad::combine_columns"(
+        vd like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
+        Py_ssize_t b_step, Py_ssize_t b_row, char *c, Py_ssize_t c_step, Py_ssize_t c_row,
+        Py_ssize_t rows, Py_ssize_t k, Py_ssize_t count) noexcept
+    void combine_columns "matgrad::combine_columns"(
+        vf like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
+        Py_ssize_t b_step, Py_ssize_t b_row, char *c, Py_ssize_t c_step, Py_ssize_t c_row,
+        Py_ssize_t rows, Py_ssize_t k, Py_ssize_t count) noexcept
+
+
+cdef struct product:
+    # The first C = A B of a batch, and how far the next ones are.
+    factor a
+    factor b
+    factor c
+    Py_ssize_t a_step
+    Py_ssize_t b_step
+    Py_ssize_t c_step
+    Py_ssize_t m
+    Py_ssize_t k
+    Py_ssize_t n
+
+cdef enum way:
+    ALONE       # one product after the other; the other ways have one loop over all of them:
+    TILES       # C is a tile
+    ROWS        # c = A b, inner products of the rows of A with b
+    COLUMNS     # c = A b, sums of the columns of A
 
 
 cdef inline void matmul_real(
     lane like, char **args, const npy_intp *dimensions, const npy_intp *steps
 ) noexcept nogil:
-    cdef Py_ssize_t m = dimensions[1], k = dimensions[2], n = dimensions[3]
-    cdef Py_ssize_t packed = packed_vectors(like, m, k, n)
-    cdef Py_ssize_t copied = m * n // width(like) + 1 if is_in_place(args) else 0
+    cdef product first
+    cdef size_t vectors = 0
     cdef int status = FINE, part
     cdef batch b
-    if not begin(&b, args, dimensions, steps, 1, (packed + copied) * sizeof(like), 2 * m * k * n):
+    if dimensions[1] == 0 or dimensions[3] == 0:
+        return
+    describe(&first, args, dimensions, steps)
+    cdef bint apart = is_in_place(args)
+    cdef way chosen = way_of(like, &first, apart)
+    if chosen == ALONE:
+        vectors = packed_vectors(like, &first) + (copied_vectors(like, &first) if apart else 0)
+    if not begin(&b, args, dimensions, steps, 1, vectors * sizeof(like),
+                 2 * first.m * first.k * first.n):
         return
     if b.threads == 1:
-        status = matmul_part(like, &b, 0)
+        status = matmul_part(like, &b, 0, &first, chosen)
     else:
         for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
-            status |= matmul_part(like, &b, part)
+            status |= matmul_part(like, &b, part, &first, chosen)
     end(&b, status)
 
 
-cdef inline Py_ssize_t packed_vectors(
-    lane like, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n
+cdef inline void describe(
+    product *p, char **args, const npy_intp *dimensions, const npy_intp *steps
 ) noexcept nogil:
+    """Where C is a row, C' = B'A' is described: then there is one case less."""
+    cdef bint turned = dimensions[1] == 1 and dimensions[3] > 1
+    cdef factor a = factor(args[0], steps[3], steps[4]), b = factor(args[1], steps[5], steps[6])
+    cdef factor c = factor(args[2], steps[7], steps[8])
+    p.k, p.c_step = dimensions[2], steps[2]
+    if turned:
+        p.a, p.b, p.c, p.m, p.n = transposed(b), transposed(a), transposed(c), dimensions[3], 1
+        p.a_step, p.b_step = steps[1], steps[0]
+    else:
+        p.a, p.b, p.c, p.m, p.n = a, b, c, dimensions[1], dimensions[3]
+        p.a_step, p.b_step = steps[0], steps[1]
+
+
+cdef inline way way_of(lane like, const product *p, bint apart) noexcept nogil:
+    cdef Py_ssize_t item = item_size(like)
+    if p.n > 1:
+        # A tile is stored when all has been read, so C may be A or B.
+        return TILES if fits_tile(like, p.b.column, p.c.column, p.m, p.k, p.n) else ALONE
+    if not apart and p.a.column == item and p.b.row == item:
+        return ROWS
+    if not apart and p.a.row == item and p.m > 1:
+        return COLUMNS
+    return ALONE
+
+
+cdef inline Py_ssize_t packed_vectors(lane like, const product *p) noexcept nogil:
     """How many vectors B takes, packed, or if n is 1, b or A'."""
-    cdef Py_ssize_t W = width(like), most = max(m if n == 1 else n, W)
-    return (k + W) * ((most + W - 1) // W)
+    cdef Py_ssize_t W = width(like), most = max(p.m if p.n == 1 else p.n, W)
+    return (p.k + W) * ((most + W - 1) // W)
+
+
+cdef inline Py_ssize_t copied_vectors(lane like, const product *p) noexcept nogil:
+    """How many vectors C takes, while A or B are read that it takes the place of."""
+    return p.m * p.n // width(like) + 1
 
 
 cdef inline bint is_in_place(char **args) noexcept nogil:
@@ -87,31 +163,47 @@ cdef inline bint is_in_place(char **args) noexcept nogil:
     return args[2] == args[0] or args[2] == args[1]
 
 
-cdef inline int matmul_part(lane like, const batch *b, int part) noexcept nogil:
-    cdef Py_ssize_t m = b.dimensions[1], k = b.dimensions[2], n = b.dimensions[3], p
-    cdef Py_ssize_t first = part_start(b, part), count = part_stop(b, part) - first
-    cdef const npy_intp *strides = b.steps + 3      # of the rows and columns of A, B and C
-    cdef factor A = factor(b.args[0] + first * b.steps[0], strides[0], strides[1])
-    cdef factor B = factor(b.args[1] + first * b.steps[1], strides[2], strides[3])
-    cdef factor C = factor(b.args[2] + first * b.steps[2], strides[4], strides[5])
-    cdef lane *packed = <lane *> part_memory(b)
-    cdef lane *copy = packed + packed_vectors(like, m, k, n)
-    cdef factor own = factor(<char *> copy, n * item_size(like), item_size(like))
-    cdef bint apart = is_in_place(b.args)
+cdef inline int matmul_part(
+    lane like, const batch *b, int part, const product *whole, way chosen
+) noexcept nogil:
+    cdef Py_ssize_t start = part_start(b, part), count = part_stop(b, part) - start, i
+    cdef product p = whole[0]
+    p.a.first += start * p.a_step
+    p.b.first += start * p.b_step
+    p.c.first += start * p.c_step
     clear_flags()
-    # Rows and columns have ways of their own. A tile is stored when all has been read.
-    if m > 1 and n > 1 and multiply_each(
-        like, A, b.steps[0], B, b.steps[1], C, b.steps[2], m, k, n, count
-    ):
-        return raised()
-    for p in range(count):
-        multiply_pair(like, A, B, own if apart else C, m, k, n, packed,
-                      p == 0 or b.steps[1] != 0)
-        if apart:
-            copy_matrix(like, own, C, m, n)
-        A.first, B.first = A.first + b.steps[0], B.first + b.steps[1]
-        C.first += b.steps[2]
+    if chosen == TILES:
+        multiply_each(like, p.a, p.a_step, p.b, p.b_step, p.c, p.c_step, p.m, p.k, p.n, count)
+    elif chosen == COLUMNS:
+        combine_columns(like, p.a.first, p.a_step, p.a.column, p.b.first, p.b_step, p.b.row,
+                        p.c.first, p.c_step, p.c.row, p.m, p.k, count)
+    elif chosen == ROWS and p.m == 1:
+        inner_products(like, p.a.first, p.a_step, p.b.first, p.b_step, p.c.first, p.c_step, p.k,
+                       count)
+    elif chosen == ROWS:
+        for i in range(count):
+            inner_products(like, p.a.first + i * p.a_step, p.a.row, p.b.first + i * p.b_step, 0,
+                           p.c.first + i * p.c_step, p.c.row, p.k, p.m)
+    else:
+        multiply_alone(like, p, count, <lane *> part_memory(b), is_in_place(b.args))
     return raised()
+
+
+cdef inline void multiply_alone(
+    lane like, product p, Py_ssize_t count, lane *packed, bint apart
+) noexcept nogil:
+    """Products one after the other; `apart` they are copied to C when all has been read."""
+    cdef lane *copy = packed + packed_vectors(like, &p)
+    cdef factor own = factor(<char *> copy, p.n * item_size(like), item_size(like))
+    cdef Py_ssize_t i
+    for i in range(count):
+        multiply_pair(like, p.a, p.b, own if apart else p.c, p.m, p.k, p.n, packed,
+                      i == 0 or p.b_step != 0)
+        if apart:
+            copy_matrix(like, own, p.c, p.m, p.n)
+        p.a.first += p.a_step
+        p.b.first += p.b_step
+        p.c.first += p.c_step
 
 
 cdef inline void multiply_pair(
@@ -119,12 +211,22 @@ cdef inline void multiply_pair(
     lane *packed, bint new
 ) noexcept nogil:
     """C = A B; unless B is new, what has to be packed of it is in `packed`."""
-    if n == 1 and a.column == item_size(like):
-        multiply_column(like, a, b, c, m, k, packed)
-    elif n == 1:
-        multiply(like, transposed(b), transposed(a), transposed(c), 1, k, m, packed, True)
-    else:
+    if n > 1:
         multiply(like, a, b, c, m, k, n, packed, new)
+    elif a.column == item_size(like):
+        inner_products(like, a.first, a.row, copied_column(b, k, packed), 0, c.first, c.row, k, m)
+    elif a.row == item_size(like) and m > 1:
+        combine_columns(like, a.first, 0, a.column, b.first, 0, b.row, c.first, 0, c.row, m, k, 1)
+    else:
+        multiply(like, transposed(b), transposed(a), transposed(c), 1, k, m, packed, True)
+
+
+cdef inline char *copied_column(factor b, Py_ssize_t k, lane *packed) noexcept nogil:
+    """The entries of a column one behind the other."""
+    cdef Py_ssize_t p
+    for p in range(k):
+        set_element(packed, p, read(b.first + p * b.row, packed[0]))
+    return <char *> packed
 
 
 cdef inline void copy_matrix(
@@ -147,11 +249,11 @@ cdef inline void multiply(
     lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n,
     lane *packed, bint new
 ) noexcept nogil:
-    """C (m, n) = A B, for n > 1 or m = 1."""
+    """C (m, n) = A B."""
     cdef Py_ssize_t W = width(like), vectors = (n + W - 1) // W, t
     # So many vectors are read where they are.
     cdef Py_ssize_t loose = (0 if b.column != item_size(like) else
-                             vectors if n % W == 0 or (LOADS_PARTS and m > 1) else n // W // 2 * 2)
+                             vectors if n % W == 0 or LOADS_PARTS else n // W // 2 * 2)
     cdef factor right, place
     cdef int pair
     if new:
@@ -161,11 +263,8 @@ cdef inline void multiply(
         place = factor(c.first + t * W * c.column, c.row, c.column)
         right = (factor(b.first + t * sizeof(like), b.row, 0) if t < loose
                  else columns(packed, k, t, vectors))
-        if m == 1:
-            multiply_row(like, pair, a, right, place, k, n - t * W)
-        else:
-            multiply_columns(like, pair, t >= loose or n - t * W >= pair * W, a, right, place, m, k,
-                             n - t * W)
+        multiply_columns(like, pair, t >= loose or n - t * W >= pair * W, a, right, place, m, k,
+                         n - t * W)
 
 
 cdef inline factor columns(
@@ -174,28 +273,6 @@ cdef inline factor columns(
     """Vector t of each row of B and what follows, from pairs of vectors."""
     cdef Py_ssize_t even = t // 2 * 2, bytes = sizeof(packed[0])
     return factor(<char *> (packed + even * k + t - even), min(2, vectors - even) * bytes, 0)
-
-
-cdef inline void multiply_row(
-    lane like, int vectors, factor a, factor b, factor c, Py_ssize_t k, Py_ssize_t count
-) noexcept nogil:
-    """One or two vectors of a C of a single row: four sums hide the latency of one."""
-    cdef Py_ssize_t W = width(like), t, p
-    cdef lane sums[4]
-    cdef int r
-    for t in range(vectors):
-        for r in range(4):
-            sums[r] = broadcast(0.0, like)
-        for p in range(0, k - 3, 4):
-            for r in range(4):
-                sums[r] = multiply_add(
-                    broadcast(read(a.first + (p + r) * a.column, like), like),
-                    load(b.first + (p + r) * b.row + t * sizeof(like), like), sums[r])
-        for p in range(k - k % 4, k):
-            sums[0] = multiply_add(broadcast(read(a.first + p * a.column, like), like),
-                                   load(b.first + p * b.row + t * sizeof(like), like), sums[0])
-        put(c.first + t * W * c.column, c.column, count - t * W,
-            (sums[0] + sums[1]) + (sums[2] + sums[3]))
 
 
 cdef inline void pack_factor(
@@ -247,39 +324,3 @@ cdef inline void pack_columns(
         for l in range(half):
             packed[(p + l) * pitch] = square[l]
         p += half
-
-
-# ---- one column ---------------------------------------------------------------------------------
-
-cdef inline void multiply_column(
-    lane like, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k, lane *packed
-) noexcept nogil:
-    """C = A b for a vector b and contiguous rows of A, W of them at once."""
-    cdef Py_ssize_t W = width(like), item = item_size(like), whole = k - k % W
-    cdef Py_ssize_t block, i, p
-    cdef const char *places[MOST_LANES]
-    cdef const char *place
-    cdef lane sums[MOST_LANES]
-    cdef lane zero = broadcast(0.0, like), u
-    cdef int r
-    if b.row != item:
-        for p in range(k):
-            set_element(packed, p, read(b.first + p * b.row, like))
-        b = factor(<char *> packed, item, 0)
-    for block in range((m + W - 1) // W):
-        i = block * W
-        place = a.first + i * a.row
-        for r in range(W):
-            places[r] = place
-            place += a.row if i + r < m - 1 else 0
-            sums[r] = zero
-        for p in range(k // W):
-            u = load(b.first + p * W * item, like)
-            for r in range(W):
-                sums[r] = multiply_add(load(places[r] + p * W * item, like), u, sums[r])
-        if whole < k:
-            u = load_part(b.first + whole * item, k - whole, zero)
-            for r in range(W):
-                sums[r] = multiply_add(load_part(places[r] + whole * item, k - whole, zero), u,
-                                       sums[r])
-        put(c.first + i * c.row, c.row, m - i, sum_of_each(&sums[0]))

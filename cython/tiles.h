@@ -11,7 +11,8 @@
 #ifndef MATGRAD_TILES_H
 #define MATGRAD_TILES_H
 
-#include "lanes.h"
+#include "parts.h"
+#include "transpose.h"
 
 namespace matgrad {
 
@@ -215,19 +216,48 @@ static inline V weigh_columns(int vectors, factor q, factor xa, factor xat, fact
 
 /* ---- batches ------------------------------------------------------------------------------------ */
 
-/* How the rows of B are read. */
-enum reading { WHOLE_ROWS, PARTS_OF_ROWS, COLLECTED };
+/* How the rows of B are read: DENSE_ROWS are whole vectors one behind the other, as those of C are. */
+enum reading { DENSE_ROWS, WHOLE_ROWS, PARTS_OF_ROWS, COLLECTED };
 
-/* From so many rows on B is not collected but packed, by squares: that takes less time at 8 x 8. */
-template <class V> static constexpr ptrdiff_t rows_to_pack(V) {
-    return 64 / (traits<V>::width < 8 ? traits<V>::width : 8);
-}
+/* The most rows of a B that is collected; others are packed first. */
+enum { MOST_COLLECTED = 16 };
 
-/* Rows of B whose entries are not side by side, in vectors. */
+/* Two scalars from each of the places 0, 2, 4, ... of as many as there are lanes. */
+template <class T, int W> struct pairs {
+    typedef T vector __attribute__((vector_size(W * sizeof(T))));
+    template <int... L>
+    static inline vector join(typename pairs<T, W / 2>::vector low, typename pairs<T, W / 2>::vector high,
+                              std::integer_sequence<int, L...>) {
+        return __builtin_shufflevector(low, high, L...);
+    }
+    static inline vector load(const char *first, const ptrdiff_t *places) {
+        return join(pairs<T, W / 2>::load(first, places), pairs<T, W / 2>::load(first, places + W / 2),
+                    std::make_integer_sequence<int, W>());
+    }
+};
+template <class T> struct pairs<T, 2> {
+    typedef T vector __attribute__((vector_size(2 * sizeof(T))));
+    static inline vector load(const char *first, const ptrdiff_t *places) {
+        vector out;
+        memcpy(&out, first + places[0], sizeof(out));
+        return out;
+    }
+};
+
+/* Rows of B whose entries are not side by side, in vectors: two rows at a time if columns are. */
 template <class V>
 static inline void collect_rows(const factor &b, const ptrdiff_t *columns, ptrdiff_t k, V *rows) {
     constexpr int W = traits<V>::width;
-    for (ptrdiff_t p = 0; p < k; p++) {
+    ptrdiff_t p = 0;
+    if (b.row == sizeof(scalar<V>) && k > 1)
+        for (; p < k; p += 2) {
+            const char *place = b.first + (p < k - 2 ? p : k - 2) * b.row;
+            V *target = rows + (p < k - 2 ? p : k - 2);
+            target[0] = (V)pairs<scalar<V>, W>::load(place, columns);
+            target[1] = (V)pairs<scalar<V>, W>::load(place, columns + 1);
+            exchange<1>(target[0], target[1], std::make_integer_sequence<int, W>());
+        }
+    for (; p < k; p++) {
         V row;
 #pragma GCC unroll 16
         for (int l = 0; l < W; l++) row[l] = *(const scalar<V> *)(b.first + p * b.row + columns[l]);
@@ -240,28 +270,38 @@ __attribute__((noinline)) static void multiply_each_tile(
     factor a, ptrdiff_t a_step, factor b, ptrdiff_t b_step, factor c, ptrdiff_t c_step,
     ptrdiff_t k, ptrdiff_t n, ptrdiff_t count) {
     constexpr ptrdiff_t W = traits<V>::width;
-    V collected[rows_to_pack(V{})];
+    V collected[MOST_COLLECTED];
     ptrdiff_t columns[W];
     for (ptrdiff_t l = 0; l < W; l++) columns[l] = (l < n ? l : n - 1) * b.column;
+    if (READING == DENSE_ROWS) b.row = c.row = sizeof(V), c.column = sizeof(scalar<V>), n = W;
     for (ptrdiff_t p = 0; p < count; p++) {
         tile<ROWS, 1, V> sums;
         if (READING == COLLECTED) {
             if (p == 0 || b_step) collect_rows(b, columns, k, collected);
             sums.template take<true>(a, {(char *)collected, sizeof(V), 0}, k, n);
         } else
-            sums.template take<READING == WHOLE_ROWS>(a, b, k, n);
+            sums.template take<READING <= WHOLE_ROWS>(a, b, k, n);
         sums.put(c, n);
         a.first += a_step, b.first += b_step, c.first += c_step;
     }
 }
 
-/* `count` products C = A B of a tile each, in one loop: a quarter to a half of the time at n = 2 to 7,
- * 0.9 at 8; 0.25 to 0.7 where B is small and entries of its rows are apart. Of C that fill no more than
- * half of a vector the tiles are of halves: 0.65 of the time at 8 x 8 x 2 (Zen 4). False, and nothing
- * is done, if products are larger or entries of a row of C are apart. A function of its own, so that the
- * compiler has room for others: inlined, it costs them 1.05 to 1.3 times the time at n = 9 to 16. */
+/* Whether C is a tile, and entries of its rows are side by side. */
 template <class V>
-__attribute__((noinline)) static bool multiply_each(V, factor a, ptrdiff_t a_step, factor b,
+static inline bool fits_tile(V, ptrdiff_t b_column, ptrdiff_t c_column, ptrdiff_t m, ptrdiff_t k,
+                             ptrdiff_t n) {
+    constexpr ptrdiff_t W = traits<V>::width, item = sizeof(scalar<V>);
+    const bool readable = b_column != item ? k <= MOST_COLLECTED : n == W || LOADS_PARTS;
+    return readable && n <= W && m <= MOST_ROWS && c_column == item;
+}
+
+/* `count` products C = A B that fit a tile each, in one loop: a quarter to a half of the time of single ones
+ * at n = 2 to 7, 0.9 at 8; 0.25 to 0.7 where B is small and entries of its rows are apart. Steps that are known
+ * leave registers to the others: dense rows take 0.8 to 0.9 of the time. Of C that fill no more than half or a
+ * quarter of a vector the tiles are of such parts: 0.5 of the time at 8 x 8 x 2 (Zen 4). A function of its own,
+ * so that the compiler has room for others: inlined, it costs them 1.05 to 1.3 times the time at n = 9 to 16. */
+template <class V>
+__attribute__((noinline)) static void multiply_each(V, factor a, ptrdiff_t a_step, factor b,
                                                     ptrdiff_t b_step, factor c, ptrdiff_t c_step,
                                                     ptrdiff_t m, ptrdiff_t k, ptrdiff_t n,
                                                     ptrdiff_t count) {
@@ -271,17 +311,16 @@ __attribute__((noinline)) static bool multiply_each(V, factor a, ptrdiff_t a_ste
         if (n <= traits<H>::width)
             return multiply_each(H{}, a, a_step, b, b_step, c, c_step, m, k, n, count);
     const bool whole = n == W, scattered = b.column != item;
-    const bool fits = scattered ? n <= W && k < rows_to_pack(V{}) : whole || (n < W && LOADS_PARTS);
-    if (!fits || m > MOST_ROWS || c.column != item) return false;
     by_rows<1>(m, [&](auto rows, ptrdiff_t) {
         if (scattered)
             multiply_each_tile<rows(), COLLECTED, V>(a, a_step, b, b_step, c, c_step, k, n, count);
+        else if (whole && b.row == sizeof(V) && c.row == sizeof(V))
+            multiply_each_tile<rows(), DENSE_ROWS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
         else if (whole)
             multiply_each_tile<rows(), WHOLE_ROWS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
         else
             multiply_each_tile<rows(), PARTS_OF_ROWS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
     });
-    return true;
 }
 
 } // namespace matgrad

@@ -91,10 +91,10 @@ class Compilation:
         batches = [each.shape[: len(each.shape) - own[each.name]] for each in given]
         # The batch of every result.
         self.batch = np.broadcast_shapes(*batches)
-        # Whether a gradient is its matrices, one behind the other.
-        self.is_direct = coordinates.is_plain and not self.batch
+        # Whether an x is its matrices, one behind the other, and so are gradients.
+        self.is_direct = coordinates.is_plain and self.batch == batch
         self.places = [
-            (register, place, core)
+            (register, place if not batch else (..., place), (*batch, *core))
             for register, (_, core, place) in zip(self.moving, coordinates.parts, strict=True)
         ]
         self.stages = Stages(
@@ -119,9 +119,9 @@ class Compilation:
     def start(self, x: Array) -> Registers:
         """Return registers in which the variables are those at x, flat."""
         registers = self.template.copy()
-        if self.is_direct and x.ndim == 1:
-            for register, place, core in self.places:
-                registers[register] = x[place].reshape(core)
+        if self.is_direct:
+            for register, place, shape in self.places:
+                registers[register] = x[place].reshape(shape)
             return registers
         matrices = self.coordinates.matrices(x)
         for register, matrix in zip(self.moving, matrices, strict=True):
@@ -137,12 +137,13 @@ class Compilation:
 
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""
-        if self.is_direct and len(self.gradients) == 1:
-            alone: Array = registers[self.gradients[0]].flatten()
-            return alone
-        if self.is_direct:
-            return np.concatenate([registers[register].reshape(-1) for register in self.gradients])
         gradients = [registers[register] for register in self.gradients]
+        if self.is_direct and (not self.batch or _are_of(self.batch, gradients)):
+            if len(gradients) == 1:
+                alone: Array = gradients[0].flatten()
+                return alone.reshape(self.flat_shape) if self.batch else alone
+            rows = (*self.batch, -1)
+            return np.concatenate([gradient.reshape(rows) for gradient in gradients], axis=-1)
         return _over(self.batch, self.coordinates.gradient(x, gradients), 1)
 
     def product_in(self, registers: Registers, x: Array, p: Array) -> Array:
@@ -168,6 +169,11 @@ def own_batch(coordinates: Coordinates, lengths: tuple[int, ...]) -> tuple[int, 
     if batch is None:
         raise ValueError(_expected(coordinates, lengths))
     return batch
+
+
+def _are_of(batch: tuple[int, ...], matrices: list[Array]) -> bool:
+    """Return whether there are matrices for a whole batch, not for all its problems together."""
+    return all(each.shape[:-2] == batch for each in matrices)
 
 
 def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:

@@ -108,7 +108,9 @@ def product(point: Point, p: Array) -> Array:
 
 def _failed(compilation: Compilation, registers: Registers, value: Any) -> Any:
     """Return where x is outside the domain, False where that is nowhere."""
-    if value.ndim == 0 and isfinite(value) and not compilation.definite:
+    # If the sum is finite, all values are.
+    total = value if value.ndim == 0 else np.add.reduce(value, None)
+    if isfinite(total) and not compilation.definite:
         return False
     inside = np.isfinite(value)
     inside = inside if compilation.is_scalar else inside.all(axis=-1)

@@ -62,7 +62,7 @@ def _suits_blas(plan: Plan, a: Operand) -> bool:
 
 
 def inner_product(plan: Plan, a: Operand, b: Operand) -> None:
-    """Add up a_ij b_ij, of matrices that lie alike in memory."""
+    """Add up a_ij b_ij, of matrices that lie alike in memory: few by the kernel, many by BLAS."""
     steps = a.flat_step(), b.flat_step()
     if None in steps:
         steps = a.T.flat_step(), b.T.flat_step()
@@ -70,7 +70,11 @@ def inner_product(plan: Plan, a: Operand, b: Operand) -> None:
         case (int(first), int(second)):
             size = a.rows * a.columns
             operands = [a, b, plan.result(1, 1, [a, b])]
-            plan.gufunc(np.vecdot, (size,), operands, (first, second), work=2 * size)
+            if size <= LARGEST_MULTIPLIED:
+                core = 0, first, second, 0, 0, 0
+                plan.gufunc(kernels.matmul, (1, size, 1), operands, core, work=2 * size)
+            else:
+                plan.gufunc(np.vecdot, (size,), operands, (first, second), work=2 * size)
         case _:
             raise NoPlanError
 

@@ -118,6 +118,8 @@ cdef class Pipeline:
         Operations in all, about.
     threads : callable
         Returns how many threads may run.
+    memory : Memory
+        Where results lie.
     inputs : list of (int, tuple of int, tuple of int)
         The register, the shape and the strides of each array that comes from outside.
     constants : list of array
@@ -140,16 +142,18 @@ cdef class Pipeline:
     cdef double work
     cdef int dtype
     cdef list constants, results, kept
-    cdef object threads
+    cdef object threads, memory
     cdef void *spare            # memory for a call in one thread, or NULL while it is in use
 
     def __cinit__(
-        self, int dtype, npy_intp count, npy_intp block, double work, threads, list inputs,
-        list constants, list results, list shared, list temporaries, list first, list calls
+        self, int dtype, npy_intp count, npy_intp block, double work, threads, memory,
+        list inputs, list constants, list results, list shared, list temporaries, list first,
+        list calls
     ):
         cdef Py_ssize_t i
         self.dtype, self.count, self.block, self.work = dtype, count, block, work
-        self.threads, self.constants, self.results = threads, constants, results
+        self.threads, self.memory = threads, memory
+        self.constants, self.results = constants, results
         self.kept = first + calls
         self.once, self.loops, self.arrays = len(first), len(self.kept), len(inputs)
         self.outer = self.arrays + len(constants) + len(results) + len(shared)
@@ -223,7 +227,7 @@ cdef class Pipeline:
             outer[slot] = cnp.PyArray_BYTES(array)
             slot += 1
         for register, shape in self.results:
-            array = new_array(shape, self.dtype)
+            array = self.memory.empty(shape, self.dtype)
             registers[register] = array
             outer[slot] = cnp.PyArray_BYTES(array)
             slot += 1
@@ -285,12 +289,6 @@ cdef bint fits(const input *wanted, int dtype, object found):
         and memcmp(cnp.PyArray_DIMS(array), wanted.lengths, wanted.axes * sizeof(npy_intp)) == 0
         and memcmp(cnp.PyArray_STRIDES(array), wanted.steps, wanted.axes * sizeof(npy_intp)) == 0
     )
-
-
-cdef object new_array(tuple shape, int dtype):
-    cdef npy_intp lengths[AXES]
-    copy_numbers(lengths, shape)
-    return cnp.PyArray_EMPTY(<int> len(shape), lengths, dtype, 0)
 
 
 # ---- running ------------------------------------------------------------------------------------

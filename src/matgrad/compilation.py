@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from matgrad._native.memory import Memory
 from matgrad.coordinates import Coordinates
 from matgrad.expression.binding import CORE_AXES, Given, bind
 from matgrad.expression.evaluation import APPEND
@@ -79,6 +80,7 @@ class Compilation:
         places = {name: register for register, (name, _) in enumerate(binding.variables)}
         first = 1 + len(objective.gradients)
         self.dtype = binding.dtype
+        self.memory = Memory()
         self.value: Register = program.outputs[0]
         self.gradients = program.outputs[1:first]
         self.products = program.outputs[first:]
@@ -93,6 +95,7 @@ class Compilation:
         self.batch = np.broadcast_shapes(*batches)
         # Whether an x is its matrices, one behind the other, and so are gradients.
         self.is_direct = coordinates.is_plain and self.batch == batch
+        self.rows = (*batch, -1)
         self.places = [
             (register, place if not batch else (..., place), (*batch, *core))
             for register, (_, core, place) in zip(self.moving, coordinates.parts, strict=True)
@@ -107,6 +110,7 @@ class Compilation:
             set(self.moving),
             {place for place in self.directions if place is not None},
             self.dtype,
+            self.memory,
         )
         self.template: Registers = [None] * program.registers
         for variable in inference.shapes:
@@ -140,10 +144,10 @@ class Compilation:
         gradients = [registers[register] for register in self.gradients]
         if self.is_direct and (not self.batch or _are_of(self.batch, gradients)):
             if len(gradients) == 1:
-                alone: Array = gradients[0].flatten()
-                return alone.reshape(self.flat_shape) if self.batch else alone
-            rows = (*self.batch, -1)
-            return np.concatenate([gradient.reshape(rows) for gradient in gradients], axis=-1)
+                return self.memory.copy(gradients[0], self.flat_shape)
+            parts = [gradient.reshape(self.rows) for gradient in gradients]
+            joined = self.memory.empty(self.flat_shape, self.dtype.num)
+            return np.concatenate(parts, -1, joined)
         return _over(self.batch, self.coordinates.gradient(x, gradients), 1)
 
     def product_in(self, registers: Registers, x: Array, p: Array) -> Array:

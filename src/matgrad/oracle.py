@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matgrad._native.memory import same
 from matgrad.compilation import Compilation, own_batch
 from matgrad.constants import batch_of, check_real, copies, cores_of, frozen, real
 from matgrad.coordinates import Coordinates, coordinates_of
@@ -327,12 +328,11 @@ class Oracle:
     def _reach(self, x: ArrayLike, level: Level) -> Point:
         """Return the point at x, computed at least up to a level."""
         array = np.asarray(x)
-        key = array.tobytes(), array.shape, array.dtype
         if level > GRADIENT:
             self._order = 2
         point = self._last
-        if point is None or point.key != key or point.compilation.order < self._order:
-            point = start(key, self._compiled(key[1], key[2]))
+        if point is None or not same(point.source, array) or point.compilation.order < self._order:
+            point = start(array, self._compiled(array.shape, array.dtype))
         before = point.level
         if before < level:
             self._last = point = advance(point, level, self._on_failure)
@@ -341,7 +341,7 @@ class Oracle:
 
     def _compiled(self, lengths: tuple[int, ...], dtype: np.dtype[Any]) -> Compilation:
         last = self._last
-        if last is not None and last.key[1] == lengths and last.key[2] is dtype:
+        if last is not None and last.source.shape == lengths and last.source.dtype is dtype:
             found: Compilation | None = last.compilation
         else:
             found = self._compilations.get((lengths, dtype))
@@ -402,8 +402,9 @@ class Oracle:
 
     def _direction(self, point: Point, p: ArrayLike) -> Array:
         array = real("p", p)
-        if array.shape != point.key[1]:
-            raise ValueError(f"hessp needs p of the shape of x, {point.key[1]}; got {array.shape}")
+        wanted = point.source.shape
+        if array.shape != wanted:
+            raise ValueError(f"hessp needs p of the shape of x, {wanted}; got {array.shape}")
         return array.reshape(point.x.shape).astype(point.x.dtype, copy=False)
 
     def _shaped(self, point: Point, flat: Array) -> Array:

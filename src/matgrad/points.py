@@ -19,9 +19,6 @@ from matgrad.expression.stages import CONSTANT, VALUE, Level
 Array: TypeAlias = NDArray[Any]
 OnFailure = Literal["inf", "nan", "raise"]
 
-# The bytes, the shape and the dtype of an x.
-Key: TypeAlias = tuple[bytes, tuple[int, ...], np.dtype[Any]]
-
 
 @dataclass(slots=True)
 class Point:
@@ -29,10 +26,10 @@ class Point:
 
     Parameters
     ----------
-    key : Key
-        What x is known by.
+    source : ndarray
+        A copy of x as it came, by which the point is known.
     x : ndarray, shape (..., size)
-        x, flat; it is a copy.
+        x, flat, in the dtype of the objective.
     compilation : Compilation
         What computes.
     registers : list
@@ -45,7 +42,7 @@ class Point:
         Where x is outside the domain.
     """
 
-    key: Key
+    source: Array
     x: Array
     compilation: Compilation
     registers: Registers
@@ -54,17 +51,15 @@ class Point:
     failed: Any = None
 
 
-def start(key: Key, compilation: Compilation) -> Point:
+def start(x: Array, compilation: Compilation) -> Point:
     """Return a point of which nothing has been computed."""
-    content, _, dtype = key
-    x = np.frombuffer(content, dtype) if content else np.zeros(0, dtype)
-    if len(compilation.flat_shape) > 1:
-        x = x.reshape(compilation.flat_shape)
-    if dtype is not compilation.dtype:
-        x = x.astype(compilation.dtype)
+    source = compilation.memory.copy(x, x.shape)
+    flat = source.reshape(compilation.flat_shape)
+    if flat.dtype is not compilation.dtype:
+        flat = flat.astype(compilation.dtype)
     if compilation.coordinates.is_plain:
-        return Point(key, x, compilation, compilation.start(x))
-    return Point(key, x, compilation, silently(compilation.start, x))
+        return Point(source, flat, compilation, compilation.start(flat))
+    return Point(source, flat, compilation, silently(compilation.start, flat))
 
 
 def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:

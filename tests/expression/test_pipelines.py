@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matgrad import get_num_threads, set_num_threads
 from matgrad._native import kernels
+from matgrad._native.memory import Memory
 from matgrad._native.pipeline import loop_of
 from matgrad.expression.builder import Extent
 from matgrad.expression.executor import Registers, Step, steps_of
@@ -89,7 +90,8 @@ class Case:
         }
 
     def steps(self, make: Callable[..., list[Step]]) -> list[Step]:
-        return make(self.program.instructions, self.dtype, self.numbers)
+        memory = [Memory()] if make is pipelined else []
+        return make(self.program.instructions, self.dtype, self.numbers, *memory)
 
     def outputs(self, steps: Sequence[Step]) -> list[Array]:
         own = self.registers.copy()
@@ -197,7 +199,7 @@ def test_views_that_remain_are_of_arrays_that_remain() -> None:
     program = assemble(1, instructions, [2, 3, 4, 5])
     A = np.arange(6.0).reshape(2, 3)
     registers: Registers = [A, *[None] * 5]
-    for step in pipelined(program.instructions, np.dtype(float), {}):
+    for step in pipelined(program.instructions, np.dtype(float), {}, Memory()):
         step(registers)
     for register, wanted in zip(program.outputs, (-A.T, -A, A.T, -2 * A), strict=True):
         np.testing.assert_array_equal(registers[register], wanted)
@@ -264,7 +266,9 @@ def test_an_instruction_without_a_plan_stands_between_pipelines() -> None:
         Instruction("exp", (4,), (5,)),
     ]
     A = np.linspace(0, 1, 24).reshape(3, 8)[:, :4]
-    (segment,) = pipelined(assemble(1, instructions, [5]).instructions, np.dtype(float), {})
+    (segment,) = pipelined(
+        assemble(1, instructions, [5]).instructions, np.dtype(float), {}, Memory()
+    )
     for _ in range(2):
         registers: Registers = [A, *[None] * 5]
         segment(registers)
@@ -278,7 +282,7 @@ def test_many_instructions_without_a_plan_are_steps_side_by_side() -> None:
     instructions = [Instruction("softplus", (0,), (k,)) for k in range(1, 1001)]
     program = assemble(1, instructions, range(1, 1001))
     x = np.ones((2, 2), np.float32)
-    (step,) = pipelined(program.instructions, x.dtype, {})
+    (step,) = pipelined(program.instructions, x.dtype, {}, Memory())
     for _ in range(2):
         registers: Registers = [x, *[None] * 1000]
         step(registers)
@@ -306,6 +310,8 @@ def test_a_view_that_is_read_once_is_let_go() -> None:
         Instruction("transpose", (2,), (3,)),
     ]
     registers: Registers = [np.ones((2, 3)), None, None, None]
-    for step in pipelined(assemble(1, instructions, [3]).instructions, np.dtype(float), {}):
+    for step in pipelined(
+        assemble(1, instructions, [3]).instructions, np.dtype(float), {}, Memory()
+    ):
         step(registers)
     assert [each is None for each in registers] == [True, True, True, False]

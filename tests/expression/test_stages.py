@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from matgrad._native.memory import Memory
 from matgrad.expression.stages import Level, Stages
 from tests.expression.programs import program_of
 
@@ -33,7 +34,7 @@ def staged() -> tuple[Stages, list[Any]]:
     rng = np.random.default_rng(0)
     registers: list[Any] = [None] * program.registers
     registers[:3] = [rng.normal(size=(5, 5)) + 5 * np.eye(5), *rng.normal(size=(2, 5, 5))]
-    return Stages(program, outputs, {0}, {2}, float64), registers
+    return Stages(program, outputs, {0}, {2}, float64, Memory()), registers
 
 
 def results(stages: Stages, registers: list[Any]) -> list[Array]:

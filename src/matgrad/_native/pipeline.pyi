@@ -3,6 +3,8 @@ from typing import Any
 
 from numpy import ufunc
 
+from matgrad._native.memory import Memory
+
 def loop_of(ufunc: ufunc, dtype: int) -> int: ...
 
 class Pipeline:
@@ -13,6 +15,7 @@ class Pipeline:
         block: int,
         work: float,
         threads: Callable[[], int],
+        memory: Memory,
         inputs: list[tuple[int, tuple[int, ...], tuple[int, ...]]],
         constants: list[Any],
         results: list[tuple[int, tuple[int, ...]]],

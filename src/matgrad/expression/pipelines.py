@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from matgrad._native import kernels
+from matgrad._native.memory import Memory
 from matgrad._native.pipeline import Pipeline
 from matgrad.expression.executor import Registers, Step, steps_of
 from matgrad.expression.plan import NoPlanError, Plan
@@ -27,16 +28,18 @@ def pipelined(
     instructions: Iterable[Instruction],
     dtype: np.dtype[Any],
     numbers: Mapping[Register, Attribute],
+    memory: Memory,
 ) -> list[Step]:
     """Return what runs instructions on registers, in as few steps as may be.
 
-    They do what `executor.steps_of` does, but floating-point flags are lost.
+    They do what `executor.steps_of` does, but floating-point flags are lost. Results lie in
+    `memory`.
     """
     steps: list[Step] = []
     for has_recipe, group in groupby(instructions, lambda each: each.operation in RECIPES):
         part = list(group)
         if has_recipe and len(part) > 1 and dtype.kind == "f":
-            steps.append(_Segment(part, dtype, numbers))
+            steps.append(_Segment(part, dtype, numbers, memory))
         else:
             steps += steps_of(part, dtype, numbers)
     return steps
@@ -50,10 +53,12 @@ class _Segment:
         instructions: Sequence[Instruction],
         dtype: np.dtype[Any],
         numbers: Mapping[Register, Attribute],
+        memory: Memory,
     ) -> None:
         self.instructions = instructions
         self.dtype = dtype
         self.numbers = numbers
+        self.memory = memory
         made = {register for each in instructions for register in each.results}
         read = {register for each in instructions for register in each.operands}
         last = {register for each in instructions for register in each.last_uses}
@@ -111,14 +116,15 @@ class _Segment:
         """Yield pipelines and, for what has no plan, steps; each runs before the next is made."""
         rest = self.instructions
         while rest:
-            _, place = _Segment(rest, self.dtype, self.numbers).planned(registers)
-            yield from pipelined(rest[:place], self.dtype, self.numbers)
+            shared = self.dtype, self.numbers, self.memory
+            _, place = _Segment(rest, *shared).planned(registers)
+            yield from pipelined(rest[:place], *shared)
             yield from steps_of(rest[place : place + 1], self.dtype, self.numbers)
             rest = rest[place + 1 :]
 
     def planned(self, registers: Registers) -> tuple[Pipeline | None, int]:
         """Return the pipeline, if all has a plan, and how many instructions at the start have."""
-        plan = Plan(self.dtype, kernels.get_num_threads)
+        plan = Plan(self.dtype, kernels.get_num_threads, self.memory)
         if not all(plan.reads(register, registers[register]) for register in self.inputs):
             return None, 0
         for place, instruction in enumerate(self.instructions):

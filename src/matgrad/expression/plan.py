@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from matgrad._native.memory import Memory
 from matgrad._native.pipeline import Pipeline, loop_of
 from matgrad.expression.operands import Call, Kind, Operand, Slot, Steps, are_by_columns
 from matgrad.expression.program import Attribute, Instruction, Register
@@ -45,6 +46,8 @@ class Plan:
         Of all arrays.
     threads : callable
         Returns how many threads may run.
+    memory : Memory
+        Where results lie.
 
     Attributes
     ----------
@@ -54,6 +57,7 @@ class Plan:
 
     dtype: np.dtype[Any]
     threads: Callable[[], int]
+    memory: Memory
     count: int | None = None
     work: float = 0.0
     is_serial: bool = False
@@ -313,6 +317,7 @@ class Plan:
             block,
             self.work,
             _one_thread if self.is_serial else self.threads,
+            self.memory,
             abouts[Kind.INPUT],
             abouts[Kind.CONSTANT],
             abouts[Kind.RESULT],

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from matgrad._native.memory import Memory
 from matgrad.expression.executor import Registers, Step
 from matgrad.expression.pipelines import pipelined
 from matgrad.expression.program import Instruction, Program, Register
@@ -60,6 +61,8 @@ class Stages:
         The inputs that differ from point to point, and among the directions at a point.
     dtype : dtype
         The dtype of the inputs.
+    memory : Memory
+        Where results lie.
     """
 
     def __init__(
@@ -69,9 +72,11 @@ class Stages:
         moving: set[Register],
         directions: set[Register],
         dtype: np.dtype[Any],
+        memory: Memory,
     ) -> None:
         self.program = program
         self.dtype = dtype
+        self.memory = memory
         self.levels = _levels(program, outputs, moving, directions)
         self.numbers = {
             each.results[0]: each.attributes[0]
@@ -85,7 +90,8 @@ class Stages:
         """Compute what lies above one level, up to another one."""
         steps = self._steps.get((start, stop))
         if steps is None:
-            steps = pipelined(self._between(start, stop), self.dtype, self.numbers)
+            instructions = self._between(start, stop)
+            steps = pipelined(instructions, self.dtype, self.numbers, self.memory)
             self._steps[start, stop] = steps
         for step in steps:
             step(registers)

@@ -1,0 +1,9 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def same(a: NDArray[Any], b: NDArray[Any]) -> bool: ...
+
+class Memory:
+    def empty(self, shape: tuple[int, ...], dtype: int) -> NDArray[Any]: ...
+    def copy(self, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]: ...

@@ -1,0 +1,111 @@
+"""Memory: arrays lie where others lay, and never where one still is."""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from matgrad import Oracle
+from matgrad._native.memory import Memory, same
+
+DOUBLE = np.dtype(float).num
+LARGE = (100, 8, 8)
+
+Array = NDArray[Any]
+
+
+def place(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def test_memory_that_nobody_holds_serves_again() -> None:
+    memory = Memory()
+    places = {place(memory.empty(LARGE, DOUBLE)) for _ in range(20)}
+    assert len(places) == 1
+    assert place(memory.empty((6400,), DOUBLE)) in places
+
+
+VIEWS: dict[str, Callable[[Any], Any]] = {
+    "itself": lambda array: array,
+    "transpose": lambda array: array.T,
+    "part": lambda array: array[1:, 2],
+    "buffer": memoryview,
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_memory_of_which_there_is_a_view_does_not(view: str) -> None:
+    memory = Memory()
+    held = VIEWS[view](memory.empty(LARGE, DOUBLE))
+    for _ in range(20):
+        assert not np.shares_memory(memory.empty(LARGE, DOUBLE), held)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("fdFD"), st.booleans()), max_size=40))
+def test_arrays_that_are_held_keep_what_is_in_them(asked: list[tuple[int, str, bool]]) -> None:
+    memory, held = Memory(), list[tuple[int, Array]]()
+    for number, (thousands, dtype, keeps) in enumerate(asked):
+        array = memory.empty((thousands, 1000), np.dtype(dtype).num)
+        assert (array.shape, array.dtype) == ((thousands, 1000), np.dtype(dtype))
+        assert array.flags.carray
+        array[...] = number
+        if keeps:
+            held.append((number, array))
+        del array
+    for number, array in held:
+        assert (array == number).all()
+
+
+def test_no_more_memory_is_kept_than_a_few_arrays() -> None:
+    memory = Memory()
+    held = [memory.empty((1 << 20,), DOUBLE) for _ in range(10)]
+    places = {place(array) for array in held}
+    del held
+    again = [memory.empty((1 << 20,), DOUBLE) for _ in range(3)]
+    assert {place(array) for array in again} <= places  # of 32 megabytes
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 4), (2, 3, 4), LARGE])
+@pytest.mark.parametrize("dtype", ["f", "d", ">f8", "i8", "O"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_copy_is_in_c_order_and_shares_nothing(
+    shape: tuple[int, ...], dtype: str, order: Any
+) -> None:
+    array = np.arange(prod(shape)).reshape(shape).astype(dtype, order=order)
+    copy = Memory().copy(array, (array.size,))
+    assert copy.dtype == array.dtype
+    np.testing.assert_array_equal(copy, array.reshape(-1))
+    assert not np.shares_memory(copy, array)
+    assert same(Memory().copy(array, shape), array)
+
+
+def test_arrays_are_the_same_by_shape_dtype_and_bytes() -> None:
+    a = np.array([[1.0, np.nan], [0.0, 2.0]])
+    assert same(a, a.copy(order="F"))
+    assert not same(a, a.reshape(4))
+    assert not same(a, a.astype(">f8"))
+    assert not same(a, a.view(np.int64))
+    assert not same(a, np.array([[1.0, np.nan], [-0.0, 2.0]]))
+    assert not same(a, np.array([[1.0, np.nan], [0.0, 2.1]]))
+
+
+def test_gradients_that_are_kept_stay_as_they_were() -> None:
+    oracle = Oracle("tr(X*A*X'*A)", "X", A=np.eye(8))
+    rng = np.random.default_rng(0)
+    points = [rng.normal(size=LARGE) for _ in range(30)]
+    gradients = [oracle.gradient(X) for X in points]
+    for X, gradient in zip(points, gradients, strict=True):
+        np.testing.assert_allclose(gradient, 2 * X)
+    assert len({place(gradient) for gradient in gradients}) == len(points)
+
+
+def test_gradients_that_are_let_go_lie_in_one_place() -> None:
+    oracle = Oracle("tr(X*A*X'*A)", "X", A=np.eye(8))
+    rng = np.random.default_rng(0)
+    points = [rng.normal(size=LARGE) for _ in range(20)]
+    assert len({place(oracle.gradient(X)) for X in points}) <= 4

@@ -84,6 +84,20 @@ def test_a_copy_is_in_c_order_and_shares_nothing(
     assert same(Memory().copy(array, shape), array)
 
 
+@pytest.mark.parametrize("batch", [(), (0,), (3,), (2, 50)])
+@pytest.mark.parametrize("dtype", ["f", "d", "D"])
+def test_parts_are_joined_as_numpy_does(batch: tuple[int, ...], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        cores = [tuple(rng.integers(0, 7, 2)) for _ in range(rng.integers(1, 4))]
+        parts = [rng.normal(size=(*batch, *core)).astype(dtype) for core in cores]
+        parts[0] = np.asfortranarray(parts[0])
+        wanted = np.concatenate(
+            [part.reshape(*batch, prod(part.shape[len(batch) :])) for part in parts], -1
+        )
+        np.testing.assert_array_equal(Memory().join(parts, wanted.shape), wanted, strict=True)
+
+
 def test_arrays_are_the_same_by_shape_dtype_and_bytes() -> None:
     a = np.array([[1.0, np.nan], [0.0, 2.0]])
     assert same(a, a.copy(order="F"))

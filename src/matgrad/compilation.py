@@ -95,7 +95,6 @@ class Compilation:
         self.batch = np.broadcast_shapes(*batches)
         # Whether an x is its matrices, one behind the other, and so are gradients.
         self.is_direct = coordinates.is_plain and self.batch == batch
-        self.rows = (*batch, -1)
         self.places = [
             (register, place if not batch else (..., place), (*batch, *core))
             for register, (_, core, place) in zip(self.moving, coordinates.parts, strict=True)
@@ -145,9 +144,7 @@ class Compilation:
         if self.is_direct and (not self.batch or _are_of(self.batch, gradients)):
             if len(gradients) == 1:
                 return self.memory.copy(gradients[0], self.flat_shape)
-            parts = [gradient.reshape(self.rows) for gradient in gradients]
-            joined = self.memory.empty(self.flat_shape, self.dtype.num)
-            return np.concatenate(parts, -1, joined)
+            return self.memory.join(gradients, self.flat_shape)
         return _over(self.batch, self.coordinates.gradient(x, gradients), 1)
 
     def product_in(self, registers: Registers, x: Array, p: Array) -> Array:

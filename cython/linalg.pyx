@@ -23,7 +23,7 @@ from matgrad._native.docstrings import DOCSTRINGS
 
 from determinants cimport factor_complex, factor_real
 from lanes cimport DOUBLES, FLOATS
-from matmul cimport matmul_real
+from matmul cimport FROM, MINUS, PLUS, PRODUCT, matmul_real
 from plain cimport GRADIENT_NONE, GRADIENT_OF_DET, GRADIENT_OF_LOGDET
 from results cimport request
 from sweeps cimport (
@@ -87,7 +87,7 @@ cdef cnp.npy_uint32 RESULT = (
     | cnp.NPY_ITER_ALLOCATE | cnp.NPY_ITER_NO_BROADCAST | cnp.NPY_ITER_NO_SUBTYPE)
 
 cdef enum:
-    ROWS = 17
+    ROWS = 20
     MOST_TYPES = 4
 
 cdef struct row:
@@ -163,8 +163,21 @@ rows[9].loops = [quadratic_gradient_float, quadratic_gradient_double, NULL, NULL
 quadratic_trace_and_gradient = register(
     "quadratic_trace_and_gradient", "(n,m),(m,m),(n,n)->(),(n,m)", "fffffddddd", &rows[9])
 
-rows[15].loops = [matmul_float, matmul_double, NULL, NULL]
-matmul = register("matmul", "(m,k),(k,n)->(m,n)", "fffddd", &rows[15])
+
+cdef object register_product(str name, str signature, str types, row *r, int ends):
+    """`ends` is one of PRODUCT, PLUS, MINUS and FROM."""
+    r.asked.gradient = ends
+    r.loops = [matmul_float, matmul_double, NULL, NULL]
+    return register(name, signature, types, r)
+
+
+matmul = register_product("matmul", "(m,k),(k,n)->(m,n)", "fffddd", &rows[15], PRODUCT)
+matmul_plus = register_product(
+    "matmul_plus", "(m,k),(k,n),(m,n)->(m,n)", "ffffdddd", &rows[17], PLUS)
+matmul_minus = register_product(
+    "matmul_minus", "(m,k),(k,n),(m,n)->(m,n)", "ffffdddd", &rows[18], MINUS)
+minus_matmul = register_product(
+    "minus_matmul", "(m,k),(k,n),(m,n)->(m,n)", "ffffdddd", &rows[19], FROM)
 
 
 cdef object register_sweep(str name, str signature, str types, row *r, int function):
@@ -293,13 +306,13 @@ cdef void quadratic_gradient_double(
 cdef void matmul_float(
     char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
 ) noexcept nogil:
-    matmul_real(FLOATS, args, dimensions, steps)
+    matmul_real(FLOATS, args, dimensions, steps, (<const request *> data).gradient)
 
 
 cdef void matmul_double(
     char **args, const npy_intp *dimensions, const npy_intp *steps, void *data
 ) noexcept nogil:
-    matmul_real(DOUBLES, args, dimensions, steps)
+    matmul_real(DOUBLES, args, dimensions, steps, (<const request *> data).gradient)
 
 
 cdef void sweep_float(

@@ -1,4 +1,5 @@
-"""Products of many small matrices, C = A B, one pair at a time, along the rows of C.
+"""Products of many small matrices, C = A B, one pair at a time, along the rows of C; and sums with
+them, A B + D, A B - D and D - A B, for which a tile is not stored before D is there.
 
 Tiles of C stay in registers (tiles.h). B is read where it is if its rows lie along memory, the
 last lanes as part of a vector (packed before, they took 1.2 to 1.4 times the time at n = 9 to 20;
@@ -48,12 +49,21 @@ cdef extern from "tiles.h" nogil:
     void multiply_columns "matgrad::multiply_columns"(
         vf like, int vectors, bint whole, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k,
         Py_ssize_t count) noexcept
+    ctypedef struct addend "matgrad::addend":
+        char *first
+        Py_ssize_t step
+        Py_ssize_t row
+        Py_ssize_t column
+        double sign
+        double product_sign
     void multiply_each "matgrad::multiply_each"(
         vd like, factor a, Py_ssize_t a_step, factor b, Py_ssize_t b_step, factor c,
-        Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count) noexcept
+        Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count,
+        addend d) noexcept
     void multiply_each "matgrad::multiply_each"(
         vf like, factor a, Py_ssize_t a_step, factor b, Py_ssize_t b_step, factor c,
-        Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count) noexcept
+        Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count,
+        addend d) noexcept
     bint fits_tile "matgrad::fits_tile"[T](
         T like, Py_ssize_t b_column, Py_ssize_t c_column, Py_ssize_t m, Py_ssize_t k,
         Py_ssize_t n) noexcept
@@ -73,10 +83,14 @@ cdef extern from "vectors.h" nogil:
         vf like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
         Py_ssize_t b_step, Py_ssize_t b_row, char *c, Py_ssize_t c_step, Py_ssize_t c_row,
         Py_ssize_t rows, Py_ssize_t k, Py_ssize_t count) noexcept
+    void end_matrices "matgrad::end_matrices"[T](
+        T like, factor c, Py_ssize_t c_step, addend d, Py_ssize_t m, Py_ssize_t n,
+        Py_ssize_t count) noexcept
 
 
 cdef struct product:
-    # The first C = A B of a batch, and how far the next ones are.
+    # The first C = A B of a batch, how far the next ones are, what is added; whether C lies over an
+    # operand (of arguments that overlap otherwise NumPy makes copies).
     factor a
     factor b
     factor c
@@ -86,6 +100,15 @@ cdef struct product:
     Py_ssize_t m
     Py_ssize_t k
     Py_ssize_t n
+    addend d
+    bint apart
+
+cdef enum ending:
+    # What is computed: A B, A B + D, A B - D, D - A B.
+    PRODUCT
+    PLUS
+    MINUS
+    FROM
 
 cdef enum way:
     ALONE       # one product after the other; the other ways have one loop over all of them:
@@ -95,7 +118,7 @@ cdef enum way:
 
 
 cdef inline void matmul_real(
-    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, int ends
 ) noexcept nogil:
     cdef product first
     cdef size_t vectors = 0
@@ -103,11 +126,10 @@ cdef inline void matmul_real(
     cdef batch b
     if dimensions[1] == 0 or dimensions[3] == 0:
         return
-    describe(&first, args, dimensions, steps)
-    cdef bint apart = is_in_place(args)
-    cdef way chosen = way_of(like, &first, apart)
+    describe(&first, args, dimensions, steps, ends)
+    cdef way chosen = way_of(like, &first)
     if chosen == ALONE:
-        vectors = packed_vectors(like, &first) + (copied_vectors(like, &first) if apart else 0)
+        vectors = packed_vectors(like, &first) + copied_vectors(like, &first)
     if not begin(&b, args, dimensions, steps, 1, vectors * sizeof(like),
                  2 * first.m * first.k * first.n):
         return
@@ -120,29 +142,36 @@ cdef inline void matmul_real(
 
 
 cdef inline void describe(
-    product *p, char **args, const npy_intp *dimensions, const npy_intp *steps
+    product *p, char **args, const npy_intp *dimensions, const npy_intp *steps, int ends
 ) noexcept nogil:
     """Where C is a row, C' = B'A' is described: then there is one case less."""
-    cdef bint turned = dimensions[1] == 1 and dimensions[3] > 1
-    cdef factor a = factor(args[0], steps[3], steps[4]), b = factor(args[1], steps[5], steps[6])
-    cdef factor c = factor(args[2], steps[7], steps[8])
-    p.k, p.c_step = dimensions[2], steps[2]
-    if turned:
-        p.a, p.b, p.c, p.m, p.n = transposed(b), transposed(a), transposed(c), dimensions[3], 1
+    cdef int last = 2 if ends == PRODUCT else 3
+    cdef const npy_intp *strides = steps + last + 1     # of the rows and columns of each
+    cdef factor a = factor(args[0], strides[0], strides[1])
+    cdef factor b = factor(args[1], strides[2], strides[3])
+    cdef factor c = factor(args[last], strides[2 * last], strides[2 * last + 1])
+    p.a, p.b, p.c, p.m, p.k, p.n = a, b, c, dimensions[1], dimensions[2], dimensions[3]
+    p.a_step, p.b_step, p.c_step = steps[0], steps[1], steps[last]
+    p.apart = args[last] == args[0] or args[last] == args[1] or args[last] == args[2] and last > 2
+    p.d = addend(args[2], steps[2], strides[4], strides[5],
+                 -1 if ends == MINUS else 1, -1 if ends == FROM else 1)
+    if ends == PRODUCT:
+        p.d.first = NULL
+    if p.m == 1 and p.n > 1:
+        p.a, p.b, p.c, p.m, p.n = transposed(b), transposed(a), transposed(c), p.n, 1
         p.a_step, p.b_step = steps[1], steps[0]
-    else:
-        p.a, p.b, p.c, p.m, p.n = a, b, c, dimensions[1], dimensions[3]
-        p.a_step, p.b_step = steps[0], steps[1]
+        p.d.row, p.d.column = p.d.column, p.d.row
 
 
-cdef inline way way_of(lane like, const product *p, bint apart) noexcept nogil:
+cdef inline way way_of(lane like, const product *p) noexcept nogil:
     cdef Py_ssize_t item = item_size(like)
     if p.n > 1:
-        # A tile is stored when all has been read, so C may be A or B.
-        return TILES if fits_tile(like, p.b.column, p.c.column, p.m, p.k, p.n) else ALONE
-    if not apart and p.a.column == item and p.b.row == item:
+        # A tile is stored when all has been read, so C may be an operand.
+        return TILES if ((p.d.first == NULL or p.d.column == item) and fits_tile(
+            like, p.b.column, p.c.column, p.m, p.k, p.n)) else ALONE
+    if not p.apart and p.a.column == item and p.b.row == item:
         return ROWS
-    if not apart and p.a.row == item and p.m > 1:
+    if not p.apart and p.a.row == item and p.m > 1:
         return COLUMNS
     return ALONE
 
@@ -154,13 +183,8 @@ cdef inline Py_ssize_t packed_vectors(lane like, const product *p) noexcept nogi
 
 
 cdef inline Py_ssize_t copied_vectors(lane like, const product *p) noexcept nogil:
-    """How many vectors C takes, while A or B are read that it takes the place of."""
-    return p.m * p.n // width(like) + 1
-
-
-cdef inline bint is_in_place(char **args) noexcept nogil:
-    """Whether C is A or B: of arguments that overlap it otherwise NumPy makes copies."""
-    return args[2] == args[0] or args[2] == args[1]
+    """How many vectors C takes, while an operand is read that it takes the place of."""
+    return p.m * p.n // width(like) + 1 if p.apart else 0
 
 
 cdef inline int matmul_part(
@@ -171,10 +195,13 @@ cdef inline int matmul_part(
     p.a.first += start * p.a_step
     p.b.first += start * p.b_step
     p.c.first += start * p.c_step
+    if p.d.first != NULL:
+        p.d.first += start * p.d.step
     clear_flags()
     if chosen == TILES:
-        multiply_each(like, p.a, p.a_step, p.b, p.b_step, p.c, p.c_step, p.m, p.k, p.n, count)
-    elif chosen == COLUMNS:
+        multiply_each(like, p.a, p.a_step, p.b, p.b_step, p.c, p.c_step, p.m, p.k, p.n, count, p.d)
+        return raised()
+    if chosen == COLUMNS:
         combine_columns(like, p.a.first, p.a_step, p.a.column, p.b.first, p.b_step, p.b.row,
                         p.c.first, p.c_step, p.c.row, p.m, p.k, count)
     elif chosen == ROWS and p.m == 1:
@@ -185,21 +212,26 @@ cdef inline int matmul_part(
             inner_products(like, p.a.first + i * p.a_step, p.a.row, p.b.first + i * p.b_step, 0,
                            p.c.first + i * p.c_step, p.c.row, p.k, p.m)
     else:
-        multiply_alone(like, p, count, <lane *> part_memory(b), is_in_place(b.args))
+        multiply_alone(like, p, count, <lane *> part_memory(b))
+    if p.d.first != NULL and not p.apart:
+        end_matrices(like, p.c, p.c_step, p.d, p.m, p.n, count)
     return raised()
 
 
 cdef inline void multiply_alone(
-    lane like, product p, Py_ssize_t count, lane *packed, bint apart
+    lane like, product p, Py_ssize_t count, lane *packed
 ) noexcept nogil:
-    """Products one after the other; `apart` they are copied to C when all has been read."""
+    """Products one after the other; apart, they are copied to C when all has been read."""
     cdef lane *copy = packed + packed_vectors(like, &p)
     cdef factor own = factor(<char *> copy, p.n * item_size(like), item_size(like))
     cdef Py_ssize_t i
     for i in range(count):
-        multiply_pair(like, p.a, p.b, own if apart else p.c, p.m, p.k, p.n, packed,
+        multiply_pair(like, p.a, p.b, own if p.apart else p.c, p.m, p.k, p.n, packed,
                       i == 0 or p.b_step != 0)
-        if apart:
+        if p.apart and p.d.first != NULL:
+            end_matrices(like, own, 0, p.d, p.m, p.n, 1)
+            p.d.first += p.d.step
+        if p.apart:
             copy_matrix(like, own, p.c, p.m, p.n)
         p.a.first += p.a_step
         p.b.first += p.b_step

@@ -34,7 +34,7 @@ cdef extern from *:
         return Py_REFCNT(object) == 1;
     #endif
     }
-    /* In pieces whose size is known, so that no function is called; the last overlaps the one before. */
+    /* In pieces of a known size, which calls no function; the last overlaps the one before. */
     static inline void copy_row(char *target, const char *source, npy_intp bytes) {
         enum { PIECE = 32 };
         if (bytes < PIECE || bytes > 16 * PIECE) {

@@ -33,6 +33,13 @@ struct factor {
     ptrdiff_t row, column;
 };
 
+/* What a product ends in: its own sign and a D with one; no D if that has no address. */
+struct addend {
+    char *first;
+    ptrdiff_t step, row, column;
+    double sign, product_sign;
+};
+
 /* The first lanes from memory, the others as the last of them: they raise no flag of their own. */
 template <class V> static inline V load_repeated(const char *from, ptrdiff_t count, V) {
     return load_part(from, count, broadcast(((const scalar<V> *)from)[count - 1], V{}));
@@ -62,6 +69,22 @@ template <int ROWS, int VECTORS, class V> struct tile {
                 for (int s = 0; s < VECTORS; s++) sums[r][s] = multiply_add(f, u[s], sums[r][s]);
             }
         }
+    }
+
+    /* What is here with its sign, plus rows of D with theirs; columns as for put. */
+    inline __attribute__((always_inline)) void end(const addend &d, const char *place, ptrdiff_t count) {
+        constexpr ptrdiff_t W = traits<V>::width;
+        const V sign = broadcast(d.sign, V{}), product_sign = broadcast(d.product_sign, V{});
+        const bool whole = count >= VECTORS * W;
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++, place += d.row)
+#pragma GCC unroll 2
+            for (int s = 0; s < VECTORS; s++) {
+                const char *from = place + s * sizeof(V);
+                const V other = whole || s + 1 < VECTORS ? load(from, V{})
+                                                         : load_part(from, count - s * W, V{});
+                sums[r][s] = multiply_add(product_sign, sums[r][s], sign * other);
+            }
     }
 
     /* Store all but what lies beyond `count` columns. */
@@ -244,18 +267,20 @@ template <class T> struct pairs<T, 2> {
     }
 };
 
-/* Rows of B whose entries are not side by side, in vectors: two rows at a time if columns are. */
+/* Rows of B whose entries are not side by side, in vectors: two rows at a time if columns are,
+ * but in vectors of 16 bytes, which take longer than scalars do (2.5 times the time at 2 x 2). */
 template <class V>
 static inline void collect_rows(const factor &b, const ptrdiff_t *columns, ptrdiff_t k, V *rows) {
     constexpr int W = traits<V>::width;
     ptrdiff_t p = 0;
-    if (b.row == sizeof(scalar<V>) && k > 1)
+    if (sizeof(V) > 16 && b.row == sizeof(scalar<V>) && k > 1)
         for (; p < k; p += 2) {
             const char *place = b.first + (p < k - 2 ? p : k - 2) * b.row;
             V *target = rows + (p < k - 2 ? p : k - 2);
-            target[0] = (V)pairs<scalar<V>, W>::load(place, columns);
-            target[1] = (V)pairs<scalar<V>, W>::load(place, columns + 1);
-            exchange<1>(target[0], target[1], std::make_integer_sequence<int, W>());
+            V upper = (V)pairs<scalar<V>, W>::load(place, columns);
+            V lower = (V)pairs<scalar<V>, W>::load(place, columns + 1);
+            exchange<1>(upper, lower, std::make_integer_sequence<int, W>());
+            target[0] = upper, target[1] = lower;
         }
     for (; p < k; p++) {
         V row;
@@ -265,10 +290,10 @@ static inline void collect_rows(const factor &b, const ptrdiff_t *columns, ptrdi
     }
 }
 
-template <int ROWS, reading READING, class V>
+template <int ROWS, reading READING, bool ENDED, class V>
 __attribute__((noinline)) static void multiply_each_tile(
     factor a, ptrdiff_t a_step, factor b, ptrdiff_t b_step, factor c, ptrdiff_t c_step,
-    ptrdiff_t k, ptrdiff_t n, ptrdiff_t count) {
+    ptrdiff_t k, ptrdiff_t n, ptrdiff_t count, addend d) {
     constexpr ptrdiff_t W = traits<V>::width;
     V collected[MOST_COLLECTED];
     ptrdiff_t columns[W];
@@ -281,6 +306,10 @@ __attribute__((noinline)) static void multiply_each_tile(
             sums.template take<true>(a, {(char *)collected, sizeof(V), 0}, k, n);
         } else
             sums.template take<READING <= WHOLE_ROWS>(a, b, k, n);
+        if (ENDED) {
+            sums.end(d, d.first, n);
+            d.first += d.step;
+        }
         sums.put(c, n);
         a.first += a_step, b.first += b_step, c.first += c_step;
     }
@@ -295,32 +324,41 @@ static inline bool fits_tile(V, ptrdiff_t b_column, ptrdiff_t c_column, ptrdiff_
     return readable && n <= W && m <= MOST_ROWS && c_column == item;
 }
 
-/* `count` products C = A B that fit a tile each, in one loop: a quarter to a half of the time of single ones
- * at n = 2 to 7, 0.9 at 8; 0.25 to 0.7 where B is small and entries of its rows are apart. Steps that are known
- * leave registers to the others: dense rows take 0.8 to 0.9 of the time. Of C that fill no more than half or a
- * quarter of a vector the tiles are of such parts: 0.5 of the time at 8 x 8 x 2 (Zen 4). A function of its own,
- * so that the compiler has room for others: inlined, it costs them 1.05 to 1.3 times the time at n = 9 to 16. */
-template <class V>
-__attribute__((noinline)) static void multiply_each(V, factor a, ptrdiff_t a_step, factor b,
-                                                    ptrdiff_t b_step, factor c, ptrdiff_t c_step,
-                                                    ptrdiff_t m, ptrdiff_t k, ptrdiff_t n,
-                                                    ptrdiff_t count) {
+/* `count` products C = A B that fit a tile each, in one loop: a quarter to a half of the time of single
+ * ones at n = 2 to 7, 0.9 at 8; 0.25 to 0.7 where B is small and entries of its rows are apart. Steps that
+ * are known leave registers to the others: dense rows take 0.8 to 0.9 of the time. Of C that fill no more
+ * than half or a quarter of a vector the tiles are of such parts: 0.5 of the time at 8 x 8 x 2 (Zen 4). A
+ * function of its own, so that the compiler has room for others: inlined, it costs them 1.05 to 1.3 times
+ * the time at n = 9 to 16. */
+template <bool ENDED, class V>
+__attribute__((noinline)) static void multiply_each_of(V, factor a, ptrdiff_t a_step, factor b,
+                                                       ptrdiff_t b_step, factor c, ptrdiff_t c_step,
+                                                       ptrdiff_t m, ptrdiff_t k, ptrdiff_t n,
+                                                       ptrdiff_t count, addend d) {
     typedef half<V> H;
     constexpr ptrdiff_t W = traits<V>::width, item = sizeof(scalar<V>);
     if constexpr (sizeof(H) < sizeof(V))
         if (n <= traits<H>::width)
-            return multiply_each(H{}, a, a_step, b, b_step, c, c_step, m, k, n, count);
+            return multiply_each_of<ENDED>(H{}, a, a_step, b, b_step, c, c_step, m, k, n, count, d);
     const bool whole = n == W, scattered = b.column != item;
     by_rows<1>(m, [&](auto rows, ptrdiff_t) {
-        if (scattered)
-            multiply_each_tile<rows(), COLLECTED, V>(a, a_step, b, b_step, c, c_step, k, n, count);
+        const auto run = [&](auto reading) {
+            multiply_each_tile<rows(), reading(), ENDED, V>(a, a_step, b, b_step, c, c_step, k, n, count, d);
+        };
+        if (scattered) run(std::integral_constant<enum reading, COLLECTED>());
         else if (whole && b.row == sizeof(V) && c.row == sizeof(V))
-            multiply_each_tile<rows(), DENSE_ROWS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
-        else if (whole)
-            multiply_each_tile<rows(), WHOLE_ROWS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
-        else
-            multiply_each_tile<rows(), PARTS_OF_ROWS, V>(a, a_step, b, b_step, c, c_step, k, n, count);
+            run(std::integral_constant<enum reading, DENSE_ROWS>());
+        else if (whole) run(std::integral_constant<enum reading, WHOLE_ROWS>());
+        else run(std::integral_constant<enum reading, PARTS_OF_ROWS>());
     });
+}
+
+template <class V>
+static inline void multiply_each(V like, factor a, ptrdiff_t a_step, factor b, ptrdiff_t b_step, factor c,
+                                 ptrdiff_t c_step, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n, ptrdiff_t count,
+                                 addend d) {
+    if (d.first) multiply_each_of<true>(like, a, a_step, b, b_step, c, c_step, m, k, n, count, d);
+    else multiply_each_of<false>(like, a, a_step, b, b_step, c, c_step, m, k, n, count, d);
 }
 
 } // namespace matgrad

@@ -20,6 +20,7 @@ from matgrad.expression.inference import infer
 from matgrad.expression.lowering import lower
 from matgrad.expression.parser import parse
 from matgrad.expression.pipelines import pipelined
+from matgrad.expression.plan import Plan
 from matgrad.expression.program import Instruction, assemble
 from matgrad.expression.silence import silently
 from tests.expression.strategies import expressions, is_measurable
@@ -157,6 +158,19 @@ def test_a_program_of_loops_is_one_pipeline() -> None:
     text = "logdet(C) + tr(inv(C)*S) + norm(A*B - C)^2"
     (segment,) = segments(Case([parse(text)], (6, 4), (True,)))
     assert segment.pipeline is not None
+
+
+@pytest.mark.parametrize(("text", "count"), [("C - A*B", 2), ("A*B + C", 2), ("alpha + x'*y", 1)])
+def test_a_small_product_and_its_sum_are_one_loop(text: str, count: int) -> None:
+    case = Case([parse(text)], (6, 4), (True,))
+    (segment,) = segments(case)
+    plan = Plan(np.dtype(float), get_num_threads, Memory())
+    for register in segment.inputs:
+        assert plan.reads(register, case.registers[register])
+    instructions = segment.instructions
+    while instructions[0].operation == "transpose":
+        segment.follow(plan, instructions.pop(0))
+    assert segment.follow(plan, *instructions) == count
 
 
 def test_a_pipeline_is_planned_anew_for_other_shapes() -> None:

@@ -13,8 +13,9 @@ SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 33]
 SHAPES = [
     *[(n, n, n) for n in SIZES],
     *[(m, k, 1) for m in (1, 3, 8, 17, 50) for k in (0, 1, 3, 8, 13, 50)],
-    *[(1, k, n) for k in (1, 5, 16) for n in (2, 8, 21)],
+    *[(1, k, n) for k in (1, 5, 16) for n in (2, 3, 8, 21)],
     *[(8, 2, 8), (8, 8, 2), (15, 3, 40), (6, 40, 3), (11, 1, 10)],
+    *[(2, 17, 2), (5, 5, 2), (3, 4, 3)],
     *[(7, 15, 4), (8, 6, 7), (8, 3, 16), (5, 31, 2), (8, 7, 6)],
 ]
 DTYPES = [np.float32, np.float64]
@@ -60,6 +61,49 @@ def test_it_is_the_product_in_every_layout(
             assert C.dtype == dtype
             assert C.shape == (5, m, n)
             assert np.all(abs(C - expected) <= allowed)
+
+
+SUMS: dict[str, Callable[[Array, Array], Array]] = {
+    "matmul_plus": lambda P, D: P + D,
+    "matmul_minus": lambda P, D: P - D,
+    "minus_matmul": lambda P, D: D - P,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_have_the_bits_of_product_and_sum(
+    kernels: ModuleType,
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    dtype: type,
+    name: str,
+) -> None:
+    m, _, n = shape
+    A, B = factors(rng, 19, shape, dtype)
+    D: Array = rng.normal(size=(19, m, n)).astype(dtype)
+    expected = SUMS[name](kernels.matmul(A, B), D)
+    for of_d in LAYOUTS.values():
+        with strict():
+            np.testing.assert_array_equal(getattr(kernels, name)(A, B, of_d(D)), expected)
+    np.testing.assert_array_equal(
+        getattr(kernels, name)(A, B, D[:1]), SUMS[name](kernels.matmul(A, B), D[:1])
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_may_take_the_place_of_an_operand(
+    kernels: ModuleType, rng: np.random.Generator, dtype: type, name: str
+) -> None:
+    for n in SIZES:
+        operands: list[Array] = [rng.normal(size=(5, n, n)).astype(dtype) for _ in range(3)]
+        expected = getattr(kernels, name)(*operands)
+        for place in range(3):
+            given = [each.copy() for each in operands]
+            getattr(kernels, name)(*given, out=given[place])
+            np.testing.assert_array_equal(given[place], expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

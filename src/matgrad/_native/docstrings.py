@@ -344,6 +344,15 @@ array([[-2. ,  1.5],
     "matmul": """\
 Product of small real matrices, ``(m,k),(k,n)->(m,n)``.
 """,
+    "matmul_plus": """\
+A B + D of small real matrices, ``(m,k),(k,n),(m,n)->(m,n)``.
+""",
+    "matmul_minus": """\
+A B - D of small real matrices, ``(m,k),(k,n),(m,n)->(m,n)``.
+""",
+    "minus_matmul": """\
+D - A B of small real matrices, ``(m,k),(k,n),(m,n)->(m,n)``.
+""",
     "slogdet_and_inverse": """\
 Sign and log|det X| with inv(X), ``(n,n)->(),(),(n,n)``.
 """,

@@ -11,6 +11,9 @@ det_and_gradient: ufunc
 det_differences: ufunc
 inv: ufunc
 matmul: ufunc
+matmul_minus: ufunc
+matmul_plus: ufunc
+minus_matmul: ufunc
 quadratic_trace: ufunc
 quadratic_trace_and_gradient: ufunc
 quadratic_trace_differences: ufunc

@@ -7,6 +7,7 @@ are, where arrays have several batch axes. Both compute the same, up to rounding
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +19,7 @@ from matgrad._native.pipeline import Pipeline
 from matgrad.expression.executor import Registers, Step, steps_of
 from matgrad.expression.plan import NoPlanError, Plan
 from matgrad.expression.program import Attribute, Instruction, Register
-from matgrad.expression.recipes import RECIPES
+from matgrad.expression.recipes import RECIPES, SUMS_WITH_PRODUCTS, sum_with_product
 
 # Plans that are kept for instructions; a point and its directions have different shapes.
 MOST_PLANS = 16
@@ -127,21 +128,53 @@ class _Segment:
         plan = Plan(self.dtype, kernels.get_num_threads, self.memory)
         if not all(plan.reads(register, registers[register]) for register in self.inputs):
             return None, 0
-        for place, instruction in enumerate(self.instructions):
+        place = 0
+        while place < len(self.instructions):
             try:
-                self.follow(plan, instruction)
+                place += self.follow(plan, *self.instructions[place : place + 2])
             except NoPlanError:
                 return None, place
         pipeline = plan.pipeline()
-        return pipeline, 0 if pipeline is None else len(self.instructions)
+        return pipeline, 0 if pipeline is None else place
 
-    def follow(self, plan: Plan, instruction: Instruction) -> None:
-        """Plan an instruction."""
+    def follow(
+        self, plan: Plan, instruction: Instruction, following: Instruction | None = None
+    ) -> int:
+        """Plan an instruction, with the next one if one loop does both; return how many."""
+        if following is not None and self.is_summand(instruction, following):
+            try:
+                self.follow_sum(plan, instruction, following)
+            except NoPlanError:
+                pass
+            else:
+                return 2
         for register in self.numbers.keys() & instruction.operands:
             plan.number(register, self.numbers[register])
         plan.begin(instruction, self.kept)
         operands = [plan.operand(register) for register in instruction.operands]
         RECIPES[instruction.operation](plan, *operands, *instruction.attributes)
+        plan.finish()
+        return 1
+
+    def is_summand(self, product: Instruction, total: Instruction) -> bool:
+        """Return whether a product is read by a sum, and by nothing else."""
+        (register, *_) = product.results
+        return (
+            product.operation == "product"
+            and total.operation in ("add", "subtract")
+            and total.operands.count(register) == 1
+            and register in total.last_uses
+            and self.numbers.keys().isdisjoint(total.operands)
+        )
+
+    def follow_sum(self, plan: Plan, product: Instruction, total: Instruction) -> None:
+        """Plan a product and its sum with something."""
+        (register,) = product.results
+        last_uses = {*product.last_uses, *total.last_uses} - {register}
+        (other,) = (each for each in total.operands if each != register)
+        plan.begin(replace(total, last_uses=tuple(last_uses)), self.kept)
+        ufunc = SUMS_WITH_PRODUCTS[total.operation, total.operands[0] == register]
+        sum_with_product(plan, ufunc, *map(plan.operand, (*product.operands, other)))
         plan.finish()
 
 

@@ -123,3 +123,18 @@ def test_gradients_that_are_let_go_lie_in_one_place() -> None:
     rng = np.random.default_rng(0)
     points = [rng.normal(size=LARGE) for _ in range(20)]
     assert len({place(oracle.gradient(X)) for X in points}) <= 4
+
+
+def test_a_transposed_constant_is_no_copy_where_it_is_the_left_factor() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(5, 9, 4)), rng.normal(size=(5, 9))
+    oracle = Oracle("norm(X*w - y)^2", "w", X=X, y=y)
+    w = rng.normal(size=(5, 4))
+    np.testing.assert_allclose(
+        oracle.gradient(w)[..., None], 2 * X.mT @ (X @ w[..., None] - y[..., None])
+    )
+    assert oracle._last is not None
+    template = [np.asarray(each) for each in oracle._last.compilation.template if each is not None]
+    first, *others = (each for each in template if each.size == X.size)
+    assert others
+    assert all(np.shares_memory(first, other) for other in others)

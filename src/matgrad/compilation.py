@@ -18,7 +18,7 @@ from matgrad.expression.evaluation import APPEND
 from matgrad.expression.executor import Registers
 from matgrad.expression.inference import infer
 from matgrad.expression.lowering import lower
-from matgrad.expression.program import Register
+from matgrad.expression.program import Program, Register
 from matgrad.expression.silence import silently
 from matgrad.expression.stages import CURVATURE, DIRECTION, Level, Stages
 from matgrad.objective import Objective
@@ -117,7 +117,11 @@ class Compilation:
                 array = np.asarray(constants[variable.name]).astype(self.dtype, copy=False)
                 self.template[places[variable.name]] = array[APPEND[CORE_AXES[variable.declared]]]
         silently(self.stages.run, self.template, Level.NOTHING, Level.CONSTANT)
-        self.template = [_laid_out(register) for register in self.template]
+        views = _left_factors(program)
+        self.template = [
+            each if register in views else _laid_out(each)
+            for register, each in enumerate(self.template)
+        ]
 
     def start(self, x: Array) -> Registers:
         """Return registers in which the variables are those at x, flat."""
@@ -186,6 +190,18 @@ def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:
     if array.shape[:own] == batch:
         return array
     return np.broadcast_to(array, (*batch, *array.shape[own:])).copy()
+
+
+def _left_factors(program: Program) -> set[Register]:
+    """Return transposes that are only read as the left factors of products.
+
+    These read their entries one by one, so that it is best to have the matrix in memory once.
+    """
+    found = {each.results[0] for each in program.instructions if each.operation == "transpose"}
+    for each in program.instructions:
+        is_product = each.operation == "product"
+        found.difference_update(each.operands[1:] if is_product else each.operands)
+    return found.difference(program.outputs)
 
 
 def _laid_out(register: Any) -> Any:

@@ -98,7 +98,8 @@ class Oracle:
     a singular matrix and inexact near one, where `matgrad.cofactors.hessian_product` is right.
 
     The last point is known by its content, so an optimizer may change x in place. Nothing that is
-    returned shares memory with it. Oracles can be used by several threads, and pickled.
+    returned shares memory with it. Large results lie in memory that serves again once nobody holds
+    them or a view of them. Oracles can be used by several threads, and pickled.
 
     Examples
     --------

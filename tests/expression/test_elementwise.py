@@ -146,6 +146,20 @@ def test_the_pair_is_written_where_it_is_told(isa: str) -> None:
     assert not room[:, ::2].any()
 
 
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_with_a_factor_the_pair_has_the_bits_of_its_parts(isa: str) -> None:
+    module = load(isa, "elementwise")
+    c, x = np.random.default_rng(2).normal(size=(2, 7, 23))
+    for one, other in ((c, x), (c.T, x.T), (c[:, ::-3], x[:, ::-3]), (c[:, :1], x), (c, x[0, 0])):
+        scaled = one * other
+        wanted = module.softplus(scaled), one * module.sigmoid(scaled)
+        np.testing.assert_array_equal(module.softplus_and_derivative(one, other), wanted)
+    scaled = c * x
+    wanted = module.softplus(scaled), c * module.sigmoid(scaled)
+    module.softplus_and_derivative(c, x, out=(c, x))
+    np.testing.assert_array_equal((c, x), wanted)
+
+
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_on_the_imaginary_axis_functions_are_one_branch(dtype: Any) -> None:
     x = np.array([2j, -0.5j, 1e-200j if dtype == np.complex128 else 1e-30j, 0], dtype)

@@ -76,6 +76,21 @@ def softplus_and_sigmoid(x: Array) -> tuple[Array, Array]:
     return softplus(x), sigmoid(x)
 
 
+def softplus_and_derivative(c: Array, x: Array) -> tuple[Array, Array]:
+    """Return softplus(c x) and its derivative by x, which is c sigmoid(c x).
+
+    Examples
+    --------
+    >>> softplus_and_derivative(np.array([2.0]), np.zeros(1))
+    (array([0.69314718]), array([1.]))
+    """
+    if c.dtype == x.dtype == np.float64:
+        first, second = elementwise.softplus_and_derivative(c, x)
+        return first, second
+    scaled: Array = c * x
+    return softplus(scaled), c * sigmoid(scaled)
+
+
 def sign(x: Array) -> Array:
     """Return 1 where x is positive, -1 where it is negative, 0 at 0; NaN stays NaN.
 

@@ -164,13 +164,13 @@ def _plain(instruction: Instruction, function: Callable[..., Array]) -> Step:
     return {1: unary, 2: binary}.get(len(operands), general)
 
 
-def _several(instruction: Instruction, function: Callable[[Array], Sequence[Array]]) -> Step:
+def _several(instruction: Instruction, function: Callable[..., Sequence[Array]]) -> Step:
     """Return the step of an operation with several results."""
     results, last_uses = instruction.results, instruction.last_uses
-    (operand,) = instruction.operands
 
     def step(registers: Registers) -> None:
-        for register, result in zip(results, function(registers[operand]), strict=True):
+        operands = [registers[register] for register in instruction.operands]
+        for register, result in zip(results, function(*operands), strict=True):
             registers[register] = result
         for register in last_uses:
             registers[register] = None

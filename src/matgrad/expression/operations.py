@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matgrad import linalg
 from matgrad._native import kernels
-from matgrad.expression.elementwise import softplus_and_sigmoid
+from matgrad.expression.elementwise import softplus_and_derivative, softplus_and_sigmoid
 from matgrad.expression.functions import FUNCTIONS
 from matgrad.expression.matrix_functions import cosm, expm, sinm
 from matgrad.expression.program import Attribute
@@ -254,8 +254,9 @@ UFUNCS: Mapping[str, Callable[..., Array]] = {
 }
 
 # What has several results.
-PAIRS: Mapping[str, Callable[[Array], Sequence[Array]]] = {
+PAIRS: Mapping[str, Callable[..., Sequence[Array]]] = {
     "softplus_and_sigmoid": softplus_and_sigmoid,
+    "softplus_and_derivative": softplus_and_derivative,
 }
 
 OPERATIONS: Mapping[str, Callable[..., Array]] = {

@@ -1,11 +1,17 @@
 """softplus and its derivative, of the same register, as one instruction.
 
 They share an exponential, which is half of the work of either: together they take 0.6 of the time.
+Where both are of c .* x, and the derivative is multiplied by c, these products are in it, too: one
+pass instead of three. Such is the loss of a logistic regression, softplus(-y .* (X*w)).
 """
+
+from collections import Counter
 
 from matgrad.expression.program import Instruction, Program, Register, assemble
 
 PAIR = ("softplus", "sigmoid")
+TOGETHER = "softplus_and_sigmoid"
+SCALED = "softplus_and_derivative"
 
 
 def pair_softplus(program: Program) -> Program:
@@ -15,11 +21,47 @@ def pair_softplus(program: Program) -> Program:
         if each.operation in PAIR:
             results.setdefault(each.operands[0], {})[each.operation] = each.results[0]
     pairs = {operand: found for operand, found in results.items() if len(found) == len(PAIR)}
+    if not pairs:
+        return program
     instructions: list[Instruction] = []
     for each in program.instructions:
         if each.operation not in PAIR or each.operands[0] not in pairs:
             instructions.append(each)
         elif each.results[0] == min(pairs[each.operands[0]].values()):
             both = tuple(pairs[each.operands[0]][name] for name in PAIR)
-            instructions.append(Instruction("_and_".join(PAIR), each.operands, both))
-    return assemble(program.inputs, instructions, program.outputs) if pairs else program
+            instructions.append(Instruction(TOGETHER, each.operands, both))
+    return _with_factors(assemble(program.inputs, instructions, program.outputs))
+
+
+def _with_factors(program: Program) -> Program:
+    """Return the program in which products with a factor are taken with the functions."""
+    made = {each.results[0]: each for each in program.instructions}
+    operands = (register for each in program.instructions for register in each.operands)
+    reads = Counter([*program.outputs, *operands])
+    reader = {
+        register: each
+        for each in program.instructions
+        for register in each.operands
+        if reads[register] == 1
+    }
+    replaced: dict[Register, Instruction | None] = {}
+    for each in program.instructions:
+        if each.operation == TOGETHER:
+            first = made.get(each.operands[0]) if each.operands[0] in reader else None
+            last = reader.get(each.results[1])
+            factor = _common_factor(first, last)
+            if first is not None and last is not None and factor is not None:
+                x = first.operands[first.operands[0] == factor]
+                both = each.results[0], last.results[0]
+                replaced[each.results[0]] = Instruction(SCALED, (factor, x), both)
+                replaced |= dict.fromkeys((first.results[0], last.results[0]))
+    kept = (replaced.get(each.results[0], each) for each in program.instructions)
+    instructions = [each for each in kept if each is not None]
+    return assemble(program.inputs, instructions, program.outputs)
+
+
+def _common_factor(first: Instruction | None, last: Instruction | None) -> Register | None:
+    """Return the factor that two elementwise products share."""
+    if first is None or last is None or {first.operation, last.operation} != {"multiply"}:
+        return None
+    return next((each for each in first.operands if each in last.operands), None)

@@ -20,6 +20,8 @@ multiply, divide,                        repeated to the size of the other
 power
 exp, log, ...         A                  the elementwise functions of the language, and conj
 softplus_and_sigmoid  A                  two: a function and its derivative
+softplus_and_...      A, B               two: softplus(A .* B) and its derivative by B
+                                         (softplus_and_derivative)
 expm, sinm, cosm      A                  functions of a square matrix
 trace                 A                  tr A
 trace_product         A, B               tr(A B)

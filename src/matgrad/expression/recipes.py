@@ -212,6 +212,7 @@ RECIPES: Mapping[str, Recipe] = {
     "softplus": _elementwise(elementwise.softplus, OTHERS),
     "sigmoid": _elementwise(elementwise.sigmoid, OTHERS),
     "softplus_and_sigmoid": _elementwise(elementwise.softplus_and_sigmoid, OTHERS),
+    "softplus_and_derivative": _elementwise(elementwise.softplus_and_derivative, OTHERS),
     **{
         name: _elementwise(ufunc, 1 if name in ARITHMETIC else OTHERS)
         for name, ufunc in UFUNCS.items()

@@ -52,7 +52,7 @@ cdef extern from *:
     void copy_row "matgrad::copy_row"(char *target, const char *source, npy_intp bytes) noexcept
 
 cdef enum:
-    AXES = 32
+    AXES = 64                   # as many as NumPy has
     ALIGNED = 64
     SMALLEST = 1 << 15          # bytes of an array in a block
     MOST = 1 << 25              # bytes of all blocks

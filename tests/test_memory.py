@@ -61,6 +61,19 @@ def test_arrays_that_are_held_keep_what_is_in_them(asked: list[tuple[int, str, b
         assert (array == number).all()
 
 
+def test_an_array_has_as_many_axes_as_numpy_allows() -> None:
+    assert Memory().empty((1,) * 63 + (5000,), DOUBLE).ndim == 64
+
+
+def test_parts_of_a_data_set_use_the_same_memory() -> None:
+    oracle, w = Oracle("norm(X*w)^2", "w", X=np.ones((1000, 2, 8))), np.ones((1000, 8))
+    places = set()
+    for k in range(30):
+        part = oracle.with_constants(X=np.full((1000, 2, 8), k))
+        places.add(place(part.gradient(w)))
+    assert len(places) <= 6
+
+
 def test_no_more_memory_is_kept_than_a_few_arrays() -> None:
     memory = Memory()
     held = [memory.empty((1 << 20,), DOUBLE) for _ in range(10)]

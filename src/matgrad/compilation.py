@@ -43,6 +43,8 @@ class Compilation:
         The axes of x.
     dtype : dtype
         That of x.
+    memory : Memory
+        Where arrays of a batch lie.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class Compilation:
         constants: Mapping[str, Any],
         lengths: tuple[int, ...],
         dtype: np.dtype[Any],
+        memory: Memory,
     ) -> None:
         batch = own_batch(coordinates, lengths)
         self.coordinates, self.order = coordinates, order
@@ -80,7 +83,7 @@ class Compilation:
         places = {name: register for register, (name, _) in enumerate(binding.variables)}
         first = 1 + len(objective.gradients)
         self.dtype = binding.dtype
-        self.memory = Memory()
+        self.memory = memory
         self.value: Register = program.outputs[0]
         self.gradients = program.outputs[1:first]
         self.products = program.outputs[first:]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matgrad._native.memory import same
+from matgrad._native.memory import Memory, same
 from matgrad.compilation import Compilation, own_batch
 from matgrad.constants import batch_of, check_real, copies, cores_of, frozen, real
 from matgrad.coordinates import Coordinates, coordinates_of
@@ -135,6 +135,7 @@ class Oracle:
             for variable in self._objective.variables
         }
         self._on_failure: OnFailure = on_failure
+        self._memory = Memory()
         self._set_constants(constants)
 
     def _set_constants(self, constants: Mapping[str, ArrayLike]) -> None:
@@ -166,6 +167,7 @@ class Oracle:
         4.0
         """
         other = copy(self)
+        other._memory = self._memory
         other._set_constants({**self._constants, **constants})
         cores = [cores_of(each._objective, each._constants) for each in (self, other)]
         if cores[0] == cores[1]:
@@ -350,7 +352,13 @@ class Oracle:
             check_real("x", dtype, "x")
             coordinates = self._measured(lengths)
             found = Compilation(
-                self._objective, self._order, coordinates, self._constants, lengths, dtype
+                self._objective,
+                self._order,
+                coordinates,
+                self._constants,
+                lengths,
+                dtype,
+                self._memory,
             )
             # Only now: an x that is refused settles nothing.
             self._coordinates = coordinates
@@ -423,7 +431,7 @@ class Oracle:
             raise TypeError(f"{self.expression} is {kind}, which has no {method}, but {others}")
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_compilations", "_last", "_lock")
+        made_anew = ("_compilations", "_last", "_lock", "_memory")
         kept = {name: each for name, each in self.__dict__.items() if name not in made_anew}
         return {**kept, "counts": replace(self.counts)}
 
@@ -431,6 +439,7 @@ class Oracle:
         self.__dict__.update(state)
         # NumPy's copies can be written to.
         self._constants = {name: frozen(each) for name, each in self._constants.items()}
+        self._memory = Memory()
         self._forget()
 
     def __repr__(self) -> str:

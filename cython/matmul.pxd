@@ -295,8 +295,13 @@ cdef inline void multiply(
         place = factor(c.first + t * W * c.column, c.row, c.column)
         right = (factor(b.first + t * sizeof(like), b.row, 0) if t < loose
                  else columns(packed, k, t, vectors))
-        multiply_columns(like, pair, t >= loose or n - t * W >= pair * W, a, right, place, m, k,
-                         n - t * W)
+        if m == 1:
+            # In the order of its sums a row does not depend on how B lies in memory.
+            combine_columns(like, right.first, 0, right.row, a.first, 0, a.column, place.first, 0,
+                            place.column, min(n - t * W, pair * W), k, 1)
+        else:
+            multiply_columns(like, pair, t >= loose or n - t * W >= pair * W, a, right, place, m, k,
+                             n - t * W)
 
 
 cdef inline factor columns(

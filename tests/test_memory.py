@@ -111,6 +111,12 @@ def test_parts_are_joined_as_numpy_does(batch: tuple[int, ...], dtype: str) -> N
         np.testing.assert_array_equal(Memory().join(parts, wanted.shape), wanted, strict=True)
 
 
+@pytest.mark.parametrize("parts", [[], [np.ones(3)], [np.ones(3), np.ones(2, np.float32)]])
+def test_parts_that_do_not_fill_the_array_are_refused(parts: list[Array]) -> None:
+    with pytest.raises(ValueError, match="join needs"):
+        Memory().join(parts, (5,))
+
+
 def test_arrays_are_the_same_by_shape_dtype_and_bytes() -> None:
     a = np.array([[1.0, np.nan], [0.0, 2.0]])
     assert same(a, a.copy(order="F"))

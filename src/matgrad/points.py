@@ -104,7 +104,7 @@ def product(point: Point, p: Array) -> Array:
 def _failed(compilation: Compilation, registers: Registers, value: Any) -> Any:
     """Return where x is outside the domain, False where that is nowhere."""
     # If the sum is finite, all values are.
-    total = value if value.ndim == 0 else np.add.reduce(value, None)
+    total = value if value.ndim == 0 else silently(np.add.reduce, value, None)
     if isfinite(total) and not compilation.definite:
         return False
     inside = np.isfinite(value)

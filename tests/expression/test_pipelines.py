@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matgrad import get_num_threads, set_num_threads
+from matgrad import Oracle, get_num_threads, set_num_threads
 from matgrad._native import kernels
 from matgrad._native.memory import Memory
 from matgrad._native.pipeline import loop_of
@@ -171,6 +171,46 @@ def test_a_small_product_and_its_sum_are_one_loop(text: str, count: int) -> None
     while instructions[0].operation == "transpose":
         segment.follow(plan, instructions.pop(0))
     assert segment.follow(plan, *instructions) == count
+
+
+def test_a_long_product_keeps_its_digits_where_something_is_added() -> None:
+    k = 100_000
+    rng = np.random.default_rng(0)
+    A, B = (rng.random(size).astype(np.float32) for size in ((4, k), (k, 4)))
+    oracle = Oracle("sum(A*X + D)", "X", A=A, D=np.ones((4, 4), np.float32))
+    wanted = (A.astype(float) @ B.astype(float)).sum() + 16
+    np.testing.assert_allclose(oracle.value(B), wanted, rtol=1e-6)
+
+
+def test_a_product_with_a_number_may_be_a_summand() -> None:
+    instructions = [
+        Instruction("number", (), (1,), (2.0,)),
+        Instruction("product", (0, 1), (2,)),
+        Instruction("add", (2, 0), (3,)),
+    ]
+    program = assemble(1, instructions, [3])
+    x = np.arange(5.0).reshape(5, 1, 1)
+    registers: Registers = [x, *[None] * 3]
+    for step in pipelined(program.instructions, np.dtype(float), {1: 2.0}, Memory()):
+        step(registers)
+    np.testing.assert_array_equal(registers[3], 3 * x)
+
+
+def test_a_point_that_is_left_over_is_added_up_as_the_others() -> None:
+    # All entries of the points lie side by side, and so do the points.
+    rng = np.random.default_rng(0)
+    program = assemble(1, [Instruction("sum", (0,), (1,)), Instruction("exp", (1,), (2,))], [1, 2])
+    for count in (2, 3, 4369, 4500):
+        row = rng.normal(size=13)
+        x = np.repeat(row[:, None, None], count, axis=1).transpose(1, 0, 2)
+        registers: Registers = [x, None, None]
+        for step in pipelined(program.instructions, np.dtype(float), {}, Memory()):
+            step(registers)
+        assert len(np.unique(registers[1])) == 1
+        alone: Registers = [x[:1], None, None]
+        for step in pipelined(program.instructions, np.dtype(float), {}, Memory()):
+            step(alone)
+        np.testing.assert_array_equal(alone[1], registers[1][:1])
 
 
 def test_a_pipeline_is_planned_anew_for_other_shapes() -> None:

@@ -3,7 +3,7 @@
 import ctypes
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from types import ModuleType
 
@@ -42,10 +42,13 @@ class Room:
         return array
 
 
+Rooms = tuple[Room, Room, Room, Room]
+
+
 @pytest.fixture(scope="module")
-def rooms() -> Iterator[tuple[Room, Room, Room]]:
-    """Return room for two factors and a result."""
-    rooms = Room(), Room(), Room()
+def rooms() -> Iterator[Rooms]:
+    """Return room for three operands and a result."""
+    rooms = Room(), Room(), Room(), Room()
     yield rooms
     for room in rooms:
         room.protect(mmap.PROT_READ | mmap.PROT_WRITE)
@@ -54,9 +57,9 @@ def rooms() -> Iterator[tuple[Room, Room, Room]]:
 @pytest.mark.parametrize("at_end", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products_stay_within_their_matrices(
-    kernels: ModuleType, rooms: tuple[Room, Room, Room], dtype: type, at_end: bool
+    kernels: ModuleType, rooms: Rooms, dtype: type, at_end: bool
 ) -> None:
-    sizes = (1, 2, 3, 5, 8, 9, 16, 17, 23)
+    sizes = (1, 2, 3, 4, 5, 8, 9, 16, 17, 23)
     for m, k, n, a_lies, b_lies in product(sizes, sizes, sizes, (False, True), (False, True)):
         A = rooms[0].array((3, k, m) if a_lies else (3, m, k), dtype, at_end=at_end)
         B = rooms[1].array((3, n, k) if b_lies else (3, k, n), dtype, at_end=at_end)
@@ -65,12 +68,42 @@ def test_products_stay_within_their_matrices(
         assert np.all(k == C)
 
 
+# How a matrix may lie: the matrix itself from an array, and the array's shape from the matrix's.
+APART: dict[str, tuple[Callable[[Array], Array], Callable[[int, int], tuple[int, int]]]] = {
+    "rows": (lambda A: A, lambda m, n: (m, n)),
+    "columns": (lambda A: A.mT, lambda m, n: (n, m)),
+    "every second column": (lambda A: A[..., ::2], lambda m, n: (m, 2 * n - 1)),
+    "backwards": (lambda A: A[..., ::-1, ::-1], lambda m, n: (m, n)),
+}
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["matmul_plus", "matmul_minus", "minus_matmul"])
+def test_sums_with_products_stay_within_their_matrices(
+    kernels: ModuleType, rooms: Rooms, name: str, dtype: type, at_end: bool
+) -> None:
+    sizes = (1, 2, 4, 7, 8, 9)
+    expected: dict[str, Callable[[int], int]] = {
+        "matmul_plus": lambda k: k + 1,
+        "matmul_minus": lambda k: k - 1,
+        "minus_matmul": lambda k: 1 - k,
+    }
+    for (m, k, n), (view, shape) in product(product(sizes, (1, 3, 8), sizes), APART.values()):
+        A, B, D, C = (
+            view(room.array((3, *shape(*size)), dtype, at_end=at_end))
+            for room, size in zip(rooms, ((m, k), (k, n), (m, n), (m, n)), strict=True)
+        )
+        getattr(kernels, name)(A, B, D, out=C)
+        assert np.all(expected[name](k) == C)
+
+
 @pytest.mark.parametrize("at_end", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(3, 5), (23, 23), (33, 16), (16, 33), (20, 60), (60, 20)])
 def test_quadratic_traces_stay_within_their_matrices(
     kernels: ModuleType,
-    rooms: tuple[Room, Room, Room],
+    rooms: Rooms,
     shape: tuple[int, int],
     dtype: type,
     at_end: bool,

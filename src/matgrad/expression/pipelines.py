@@ -164,7 +164,7 @@ class _Segment:
             and total.operation in ("add", "subtract")
             and total.operands.count(register) == 1
             and register in total.last_uses
-            and self.numbers.keys().isdisjoint(total.operands)
+            and self.numbers.keys().isdisjoint((*product.operands, *total.operands))
         )
 
     def follow_sum(self, plan: Plan, product: Instruction, total: Instruction) -> None:

@@ -75,10 +75,18 @@ cdef extern from "vectors.h" nogil:
     void inner_products "matgrad::inner_products"(
         vf like, const char *a, Py_ssize_t a_step, const char *b, Py_ssize_t b_step, char *c,
         Py_ssize_t c_step, Py_ssize_t k, Py_ssize_t count) noexcept
+    void combine_rows "matgrad::combine_rows"(
+        vd like, const char *a, Py_ssize_t a_step, Py_ssize_t a_row, const char *b,
+        Py_ssize_t b_step, char *c, Py_ssize_t c_step, Py_ssize_t c_row, Py_ssize_t rows,
+        Py_ssize_t k, Py_ssize_t count) noexcept
     void combine_columns "matgrad::combine_columns"(
         vd like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
         Py_ssize_t b_step, Py_ssize_t b_row, char *c, Py_ssize_t c_step, Py_ssize_t c_row,
         Py_ssize_t rows, Py_ssize_t k, Py_ssize_t count) noexcept
+    void combine_rows "matgrad::combine_rows"(
+        vf like, const char *a, Py_ssize_t a_step, Py_ssize_t a_row, const char *b,
+        Py_ssize_t b_step, char *c, Py_ssize_t c_step, Py_ssize_t c_row, Py_ssize_t rows,
+        Py_ssize_t k, Py_ssize_t count) noexcept
     void combine_columns "matgrad::combine_columns"(
         vf like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
         Py_ssize_t b_step, Py_ssize_t b_row, char *c, Py_ssize_t c_step, Py_ssize_t c_row,
@@ -190,7 +198,7 @@ cdef inline Py_ssize_t copied_vectors(lane like, const product *p) noexcept nogi
 cdef inline int matmul_part(
     lane like, const batch *b, int part, const product *whole, way chosen
 ) noexcept nogil:
-    cdef Py_ssize_t start = part_start(b, part), count = part_stop(b, part) - start, i
+    cdef Py_ssize_t start = part_start(b, part), count = part_stop(b, part) - start
     cdef product p = whole[0]
     p.a.first += start * p.a_step
     p.b.first += start * p.b_step
@@ -208,9 +216,8 @@ cdef inline int matmul_part(
         inner_products(like, p.a.first, p.a_step, p.b.first, p.b_step, p.c.first, p.c_step, p.k,
                        count)
     elif chosen == ROWS:
-        for i in range(count):
-            inner_products(like, p.a.first + i * p.a_step, p.a.row, p.b.first + i * p.b_step, 0,
-                           p.c.first + i * p.c_step, p.c.row, p.k, p.m)
+        combine_rows(like, p.a.first, p.a_step, p.a.row, p.b.first, p.b_step, p.c.first, p.c_step,
+                     p.c.row, p.m, p.k, count)
     else:
         multiply_alone(like, p, count, <lane *> part_memory(b))
     if p.d.first != NULL and not p.apart:

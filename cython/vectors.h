@@ -49,9 +49,10 @@ template <bool ONE, class V, class P> static inline V inner_products_of(P a, P b
 
 /* Scalars of c are `c_step` apart. If they are side by side, the last group overlaps the one before it. */
 template <bool ONE, class V>
-__attribute__((noinline)) static void inner_products_in_groups(const char *a, ptrdiff_t a_step, const char *b,
-                                                               ptrdiff_t b_step, char *c, ptrdiff_t c_step,
-                                                               ptrdiff_t k, ptrdiff_t count) {
+static inline __attribute__((always_inline)) void inner_products_in_groups(const char *a, ptrdiff_t a_step,
+                                                                           const char *b, ptrdiff_t b_step,
+                                                                           char *c, ptrdiff_t c_step,
+                                                                           ptrdiff_t k, ptrdiff_t count) {
     constexpr ptrdiff_t W = traits<V>::width;
     if (c_step == sizeof(scalar<V>) && count >= W)
         for (; count > 0; count -= W, a += W * a_step, b += W * b_step, c += sizeof(V)) {
@@ -69,12 +70,24 @@ __attribute__((noinline)) static void inner_products_in_groups(const char *a, pt
 
 /* c_i = a_i b or a_i b_i, for `count` rows a_i of k scalars; b is the same for all if it has no step. */
 template <class V>
-static inline void inner_products(V, const char *a, ptrdiff_t a_step, const char *b, ptrdiff_t b_step,
-                                  char *c, ptrdiff_t c_step, ptrdiff_t k, ptrdiff_t count) {
+__attribute__((noinline)) static void inner_products(V, const char *a, ptrdiff_t a_step, const char *b,
+                                                     ptrdiff_t b_step, char *c, ptrdiff_t c_step,
+                                                     ptrdiff_t k, ptrdiff_t count) {
     if (b_step)
         inner_products_in_groups<false, half<V>>(a, a_step, b, b_step, c, c_step, k, count);
     else
         inner_products_in_groups<true, half<V>>(a, a_step, b, 0, c, c_step, k, count);
+}
+
+/* c = A b for `count` matrices of so many rows, which lie along memory. In one loop: a call for each matrix
+ * takes 1.1 times the time at 50 x 8, 1.4 at 9 x 9. */
+template <class V>
+__attribute__((noinline)) static void combine_rows(V, const char *a, ptrdiff_t a_step, ptrdiff_t a_row,
+                                                   const char *b, ptrdiff_t b_step, char *c,
+                                                   ptrdiff_t c_step, ptrdiff_t c_row, ptrdiff_t rows,
+                                                   ptrdiff_t k, ptrdiff_t count) {
+    for (; count > 0; count--, a += a_step, b += b_step, c += c_step)
+        inner_products_in_groups<true, half<V>>(a, a_row, b, 0, c, c_row, k, rows);
 }
 
 template <bool WHOLE, class V> static inline V load_row(const char *from, ptrdiff_t count) {

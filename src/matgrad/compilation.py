@@ -114,6 +114,7 @@ class Compilation:
             self.dtype,
             self.memory,
         )
+        self._zeros = np.zeros(0)
         self.template: Registers = [None] * program.registers
         for variable in inference.shapes:
             if variable.name in constants:
@@ -144,6 +145,12 @@ class Compilation:
         if not self.batch:
             return value[()]
         return _over(self.batch, value, 0 if self.is_scalar else 1)
+
+    def zeros_like(self, value: Array) -> Array:
+        """Return zeros in the shape of values, the same array each time."""
+        if self._zeros.shape != value.shape:
+            self._zeros = np.zeros_like(value)
+        return self._zeros
 
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""

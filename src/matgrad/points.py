@@ -103,8 +103,8 @@ def product(point: Point, p: Array) -> Array:
 
 def _failed(compilation: Compilation, registers: Registers, value: Any) -> Any:
     """Return where x is outside the domain, False where that is nowhere."""
-    # If the sum is finite, all values are.
-    total = value if value.ndim == 0 else silently(np.add.reduce, value, None)
+    # 0 times a number is 0, and times any other value NaN; BLAS warns of nothing.
+    total = value if value.ndim == 0 else np.vdot(value, compilation.zeros_like(value))
     if isfinite(total) and not compilation.definite:
         return False
     inside = np.isfinite(value)

@@ -31,10 +31,9 @@ from batches cimport (
 )
 from flags cimport clear_flags
 from lanes cimport (
-    broadcast, lane, load, load_half_transposed, load_part, multiply_add, set_element,
-    vd, vf, width,
+    broadcast, lane, load, load_half_transposed, load_part, set_element, width,
 )
-from pack cimport MOST_LANES, item_size, load_one, put, read
+from pack cimport MOST_LANES, item_size, load_one, read
 from plain cimport FINE
 
 cdef extern from "tiles.h" nogil:
@@ -43,11 +42,8 @@ cdef extern from "tiles.h" nogil:
         char *first
         Py_ssize_t row
         Py_ssize_t column
-    void multiply_columns "matgrad::multiply_columns"(
-        vd like, int vectors, bint whole, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k,
-        Py_ssize_t count) noexcept
-    void multiply_columns "matgrad::multiply_columns"(
-        vf like, int vectors, bint whole, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k,
+    void multiply_columns "matgrad::multiply_columns"[T](
+        T like, int vectors, bint whole, factor a, factor b, factor c, Py_ssize_t m, Py_ssize_t k,
         Py_ssize_t count) noexcept
     ctypedef struct addend "matgrad::addend":
         char *first
@@ -56,12 +52,8 @@ cdef extern from "tiles.h" nogil:
         Py_ssize_t column
         double sign
         double product_sign
-    void multiply_each "matgrad::multiply_each"(
-        vd like, factor a, Py_ssize_t a_step, factor b, Py_ssize_t b_step, factor c,
-        Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count,
-        addend d) noexcept
-    void multiply_each "matgrad::multiply_each"(
-        vf like, factor a, Py_ssize_t a_step, factor b, Py_ssize_t b_step, factor c,
+    void multiply_each "matgrad::multiply_each"[T](
+        T like, factor a, Py_ssize_t a_step, factor b, Py_ssize_t b_step, factor c,
         Py_ssize_t c_step, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count,
         addend d) noexcept
     bint fits_tile "matgrad::fits_tile"[T](
@@ -69,26 +61,15 @@ cdef extern from "tiles.h" nogil:
         Py_ssize_t n) noexcept
 
 cdef extern from "vectors.h" nogil:
-    void inner_products "matgrad::inner_products"(
-        vd like, const char *a, Py_ssize_t a_step, const char *b, Py_ssize_t b_step, char *c,
+    void inner_products "matgrad::inner_products"[T](
+        T like, const char *a, Py_ssize_t a_step, const char *b, Py_ssize_t b_step, char *c,
         Py_ssize_t c_step, Py_ssize_t k, Py_ssize_t count) noexcept
-    void inner_products "matgrad::inner_products"(
-        vf like, const char *a, Py_ssize_t a_step, const char *b, Py_ssize_t b_step, char *c,
-        Py_ssize_t c_step, Py_ssize_t k, Py_ssize_t count) noexcept
-    void combine_rows "matgrad::combine_rows"(
-        vd like, const char *a, Py_ssize_t a_step, Py_ssize_t a_row, const char *b,
+    void combine_rows "matgrad::combine_rows"[T](
+        T like, const char *a, Py_ssize_t a_step, Py_ssize_t a_row, const char *b,
         Py_ssize_t b_step, char *c, Py_ssize_t c_step, Py_ssize_t c_row, Py_ssize_t rows,
         Py_ssize_t k, Py_ssize_t count) noexcept
-    void combine_columns "matgrad::combine_columns"(
-        vd like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
-        Py_ssize_t b_step, Py_ssize_t b_row, char *c, Py_ssize_t c_step, Py_ssize_t c_row,
-        Py_ssize_t rows, Py_ssize_t k, Py_ssize_t count) noexcept
-    void combine_rows "matgrad::combine_rows"(
-        vf like, const char *a, Py_ssize_t a_step, Py_ssize_t a_row, const char *b,
-        Py_ssize_t b_step, char *c, Py_ssize_t c_step, Py_ssize_t c_row, Py_ssize_t rows,
-        Py_ssize_t k, Py_ssize_t count) noexcept
-    void combine_columns "matgrad::combine_columns"(
-        vf like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
+    void combine_columns "matgrad::combine_columns"[T](
+        T like, const char *m, Py_ssize_t m_step, Py_ssize_t m_column, const char *b,
         Py_ssize_t b_step, Py_ssize_t b_row, char *c, Py_ssize_t c_step, Py_ssize_t c_row,
         Py_ssize_t rows, Py_ssize_t k, Py_ssize_t count) noexcept
     void end_matrices "matgrad::end_matrices"[T](

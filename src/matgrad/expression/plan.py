@@ -21,7 +21,7 @@ from matgrad.expression.program import Attribute, Instruction, Register
 Array: TypeAlias = NDArray[Any]
 
 # Bytes that a block works with: half of an L2 cache. With an eighth of them a program of seven
-# operations on 8 x 8 matrices takes 1.3 times the time, since loops are called more often.
+# operations on 8 x 8 matrices takes 1.1 times the time, since loops are called more often.
 BLOCK = 1 << 19
 
 # Bytes of temporaries above which there is no plan: elementwise operations on matrices of 8 MB take

@@ -47,21 +47,22 @@ def _with_factors(program: Program) -> Program:
     replaced: dict[Register, Instruction | None] = {}
     for each in program.instructions:
         if each.operation == TOGETHER:
-            first = made.get(each.operands[0]) if each.operands[0] in reader else None
-            last = reader.get(each.results[1])
-            factor = _common_factor(first, last)
-            if first is not None and last is not None and factor is not None:
-                x = first.operands[first.operands[0] == factor]
-                both = each.results[0], last.results[0]
-                replaced[each.results[0]] = Instruction(SCALED, (factor, x), both)
-                replaced |= dict.fromkeys((first.results[0], last.results[0]))
+            (scaled,), (value, slope) = each.operands, each.results
+            first, last = made.get(scaled), reader.get(slope)
+            if scaled in reader and first and last and (factors := _factors(first, last)):
+                replaced[value] = Instruction(SCALED, factors, (value, last.results[0]))
+                replaced |= {scaled: None, last.results[0]: None}
     kept = (replaced.get(each.results[0], each) for each in program.instructions)
     instructions = [each for each in kept if each is not None]
     return assemble(program.inputs, instructions, program.outputs)
 
 
-def _common_factor(first: Instruction | None, last: Instruction | None) -> Register | None:
-    """Return the factor that two elementwise products share."""
-    if first is None or last is None or {first.operation, last.operation} != {"multiply"}:
-        return None
-    return next((each for each in first.operands if each in last.operands), None)
+def _factors(first: Instruction, last: Instruction) -> tuple[Register, Register] | None:
+    """Return c and x, if the first is c .* x and the last something times c."""
+    if first.operation == last.operation == "multiply":
+        a, b = first.operands
+        if a in last.operands:
+            return a, b
+        if b in last.operands:
+            return b, a
+    return None

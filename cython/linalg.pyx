@@ -31,7 +31,7 @@ from sweeps cimport (
 )
 from threads cimport set_thread_limit, thread_count, watch_forks
 from traces cimport (
-    quadratic_real, trace_complex, trace_product_complex, trace_product_real, trace_real,
+    is_fast_quadratic, quadratic_real, trace_complex, trace_product_complex, trace_product_real, trace_real,
 )
 
 cnp.import_array()
@@ -55,6 +55,14 @@ def set_num_threads(count):
 def get_num_threads():
     """Return how many threads the kernels use on a large batch."""
     return thread_count()
+
+
+def has_fast_quadratic_trace(Py_ssize_t n, Py_ssize_t m, int dtype):
+    """Return whether `quadratic_trace_and_gradient` takes less time than four products, a sum and
+    a trace of matrices in C order, n and m at most 8."""
+    if dtype == cnp.NPY_FLOAT:
+        return is_fast_quadratic(FLOATS, n, m)
+    return is_fast_quadratic(DOUBLES, n, m)
 
 
 cdef extern from "numpy/ufuncobject.h":

@@ -19,6 +19,14 @@ from products cimport (
 )
 from quadratics cimport quadratic_by_rows, quadratic_memory
 
+cdef extern from "quadratic_tiles.h" nogil:
+    void quadratic_each "matgrad::quadratic_each"[T](
+        T like, const char *x, Py_ssize_t x_step, const char *a, Py_ssize_t a_step, const char *q,
+        Py_ssize_t q_step, char *value, Py_ssize_t value_step, char *g, Py_ssize_t g_step,
+        Py_ssize_t n, Py_ssize_t m, Py_ssize_t count) noexcept
+    bint fits_quadratic_tiles "matgrad::fits_quadratic_tiles"[T](
+        T like, Py_ssize_t n, Py_ssize_t m) noexcept
+
 
 cdef inline void trace_real(
     real like, char **args, const npy_intp *dimensions, const npy_intp *steps
@@ -115,6 +123,89 @@ cdef inline int trace_product_part(lane like, const batch *b, int part) noexcept
 
 
 cdef inline void quadratic_real(
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, bint gradient
+) noexcept nogil:
+    # By size alone, so that bits do not depend on how matrices lie in memory.
+    if fits_quadratic_tiles(like, dimensions[1], dimensions[2]):
+        quadratic_by_tiles(like, args, dimensions, steps, gradient)
+    else:
+        quadratic_by_vectors(like, args, dimensions, steps, gradient)
+
+
+cdef inline bint is_fast_quadratic(lane like, Py_ssize_t n, Py_ssize_t m) noexcept nogil:
+    """Whether the kernel is faster than products by matmul.pxd, n and m at most 8."""
+    # One triple a lane, it is, unless X is a whole tile of that, or the processor has SSE only.
+    return fits_quadratic_tiles(like, n, m) or (
+        sizeof(like) > 16 and min(n, m) > 1 and m != width(like))
+
+
+cdef inline void quadratic_by_tiles(
+    lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, bint gradient
+) noexcept nogil:
+    cdef int status = FINE, part
+    cdef batch b
+    if not begin(&b, args, dimensions, steps, 1, 4 * tile_vectors(like) * sizeof(like),
+                 2 * dimensions[1] * dimensions[2] * (dimensions[1] + dimensions[2])):
+        return
+    if b.threads == 1:
+        status = tiles_part(like, &b, gradient, 0)
+    else:
+        for part in prange(b.parts, num_threads=b.threads, schedule="dynamic"):
+            status |= tiles_part(like, &b, gradient, part)
+    end(&b, status)
+
+
+cdef inline Py_ssize_t tile_vectors(lane like) noexcept nogil:
+    """How many vectors the largest matrix takes."""
+    return 64 // width(like)
+
+
+cdef inline int tiles_part(lane like, const batch *b, bint gradient, int part) noexcept nogil:
+    """A gradient is stored when all has been read, so it may lie over an argument."""
+    cdef Py_ssize_t start = part_start(b, part), stop = part_stop(b, part), k
+    clear_flags()
+    if are_in_c_order(b, item_size(like), gradient):
+        quadratic_each(
+            like, matrix(b, 0, start), b.steps[0], matrix(b, 1, start), b.steps[1],
+            matrix(b, 2, start), b.steps[2], matrix(b, 3, start), b.steps[3],
+            matrix(b, 4, start) if gradient else NULL, b.steps[4] if gradient else 0,
+            b.dimensions[1], b.dimensions[2], stop - start)
+        return raised()
+    for k in range(start, stop):
+        copied_tile(like, b, gradient, k, <lane *> part_memory(b))
+    return raised()
+
+
+cdef inline bint are_in_c_order(const batch *b, Py_ssize_t item, bint gradient) noexcept nogil:
+    cdef npy_intp n = b.dimensions[1], m = b.dimensions[2]
+    # Row and column steps of X, A, Q and G.
+    cdef const npy_intp *s = b.steps + (5 if gradient else 4)
+    return (
+        s[0] == m * item and s[1] == item and s[2] == m * item and s[3] == item
+        and s[4] == n * item and s[5] == item
+        and (not gradient or s[6] == m * item and s[7] == item)
+    )
+
+
+cdef inline void copied_tile(
+    lane like, const batch *b, bint gradient, Py_ssize_t k, lane *memory
+) noexcept nogil:
+    """A triple by way of copies in C order."""
+    cdef Py_ssize_t n = b.dimensions[1], m = b.dimensions[2], core = 5 if gradient else 4
+    cdef Py_ssize_t vectors = tile_vectors(like), item = item_size(like)
+    cdef const npy_intp *strides = b.steps + core
+    cdef char *g = <char *> (memory + 3 * vectors)
+    quadratic_each(
+        like, in_c_order(b, 0, k, n, m, core, memory), 0,
+        in_c_order(b, 1, k, m, m, core + 2, memory + vectors), 0,
+        in_c_order(b, 2, k, n, n, core + 4, memory + 2 * vectors), 0,
+        matrix(b, 3, k), 0, g if gradient else NULL, 0, n, m, 1)
+    if gradient:
+        copy_matrix(like, factor(g, m * item, item),
+                    factor(matrix(b, 4, k), strides[6], strides[7]), n, m)
+
+
+cdef inline void quadratic_by_vectors(
     lane like, char **args, const npy_intp *dimensions, const npy_intp *steps, bint gradient
 ) noexcept nogil:
     cdef Py_ssize_t n = dimensions[1], m = dimensions[2]

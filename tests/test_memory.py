@@ -157,3 +157,12 @@ def test_a_transposed_constant_is_no_copy_where_it_is_the_left_factor() -> None:
     first, *others = (each for each in template if each.size == X.size)
     assert others
     assert all(np.shares_memory(first, other) for other in others)
+
+
+@pytest.mark.parametrize("count", [100, 100_000])
+def test_large_arrays_and_constants_of_a_batch_begin_at_cache_lines(count: int) -> None:
+    shape = (count, 8, 8)
+    memory = Memory()
+    constant = Oracle("tr(A*X)", "X", A=np.ones(shape)).constants["A"]
+    for array in (memory.empty(shape, DOUBLE), memory.copy(np.ones(shape), shape), constant):
+        assert place(array) % 64 == 0

@@ -1,11 +1,15 @@
-"""Points: which values are failures, and what is said of it."""
+"""Points: which values are failures, and what is kept of a gradient."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from matgrad import Oracle
+
+Array = NDArray[Any]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -24,3 +28,100 @@ def test_infinite_values_of_both_signs_are_failures_without_a_warning() -> None:
     with np.errstate(all="raise"):
         value = Oracle("log(x'*a)", "x", a=np.ones(2)).value(x)
     np.testing.assert_array_equal(value, [np.inf, np.inf, np.log(2.0)])
+
+
+# ---- gradients that are given away --------------------------------------------------------------
+
+LARGE = 5000
+GIVEN = {
+    "tr(X*A*X'*Q)": {"A": (3, 3), "Q": (2, 2)},
+    "sum(exp(X))": {},
+    "norm(X - A)^2": {"A": (2, 3)},
+    "tr(A'*X)": {"A": (2, 3)},
+    "exp(tr(A'*X))": {"A": (2, 3)},
+    "sum(X)": {},
+    "logdet(X*X')": {},
+}
+
+
+def large(text: str, batch: tuple[int, ...] = (LARGE,)) -> tuple[Oracle, NDArray[Any]]:
+    """Return an oracle of a batch with a large gradient, and an x."""
+    rng = np.random.default_rng(0)
+    constants: Any = {name: rng.normal(size=(*batch, *shape)) for name, shape in GIVEN[text].items()}
+    return Oracle(text, "X", **constants), rng.normal(size=(*batch, 2, 3))
+
+
+@pytest.mark.parametrize("text", GIVEN)
+def test_a_large_gradient_is_the_callers_own(text: str) -> None:
+    oracle, X = large(text)
+    value, gradient = oracle.value_and_gradient(X)
+    own = value.copy(), gradient.copy(), X.copy()
+    for array in (gradient, value):
+        array[...] = np.nan
+    for _ in range(3):
+        found = oracle.value_and_gradient(X)
+        np.testing.assert_array_equal(found[0], own[0])
+        np.testing.assert_array_equal(found[1], own[1])
+        np.testing.assert_array_equal(oracle.value(X), own[0])
+        found[1][...] = np.nan
+    X[...] = 0
+    np.testing.assert_array_equal(oracle.value_and_gradient(own[2])[1], own[1])
+
+
+@pytest.mark.parametrize("text", GIVEN)
+def test_hessian_products_after_a_large_gradient_are_those_of_an_oracle_that_never_gave_it(
+    text: str,
+) -> None:
+    oracle, X = large(text)
+    fresh, _ = large(text)
+    P = np.ones_like(X)
+    gradient = oracle.gradient(X)
+    product = oracle.hessp(X, P)
+    np.testing.assert_array_equal(product, fresh.hessp(X, P))
+    np.testing.assert_allclose(oracle.gradient(X), gradient, rtol=1e-12, atol=1e-12)
+    gradient[...] = np.nan
+    np.testing.assert_array_equal(oracle.hessp(X, P), product)
+
+
+def test_a_large_gradient_is_computed_again_and_its_value_is_not() -> None:
+    oracle, X = large("tr(X*A*X'*Q)")
+    for _ in range(3):
+        oracle.gradient(X)
+        oracle.value(X)
+    assert (oracle.counts.values, oracle.counts.gradients) == (1, 3)
+
+
+@pytest.mark.parametrize(("text", "batch"), [("logdet(X*X')", (LARGE,)), ("sum(exp(X))", (5,))])
+def test_a_gradient_of_a_factorisation_or_a_small_one_is_computed_once(
+    text: str, batch: tuple[int, ...]
+) -> None:
+    oracle, X = large(text, batch)
+    for _ in range(3):
+        oracle.gradient(X)
+    assert (oracle.counts.values, oracle.counts.gradients) == (1, 1)
+    assert oracle.counts.factorisations == (text == "logdet(X*X')")
+
+
+def test_large_gradients_of_threads_are_their_own() -> None:
+    oracle, X = large("tr(X*A*X'*Q)")
+    wanted = oracle.gradient(X)
+
+    def ask(_: int) -> Array:
+        gradient = oracle.gradient(X)
+        found = gradient.copy()
+        gradient[...] = np.nan
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(ask, range(40)):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_large_gradient_outside_the_domain_is_nan() -> None:
+    X = np.ones((LARGE, 2, 3))
+    X[7] = -1
+    oracle = Oracle("sum(log(X))", "X")
+    for _ in range(2):
+        value, gradient = oracle.value_and_gradient(X)
+        assert np.isinf(value).sum() == 1
+        np.testing.assert_array_equal(np.isnan(gradient).all(axis=(1, 2)), np.isinf(value))

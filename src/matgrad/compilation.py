@@ -6,6 +6,7 @@ own instructions and a list of registers.
 """
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +25,9 @@ from matgrad.expression.stages import CURVATURE, DIRECTION, Level, Stages
 from matgrad.objective import Objective
 
 Array: TypeAlias = NDArray[Any]
+
+# Bytes of a gradient from which on it is not copied.
+SMALLEST_GIVEN = 1 << 15
 
 
 class Compilation:
@@ -114,6 +118,15 @@ class Compilation:
             self.dtype,
             self.memory,
         )
+        # Whether a gradient is handed out and not kept: it costs no factorisation to have it again,
+        # and of large ones a copy costs a tenth of what value and gradient of tr(XAX'Q) do.
+        self.gives_gradient = (
+            self.is_direct
+            and order == 1
+            and len(self.gradients) == 1
+            and prod(self.flat_shape) * dtype.itemsize >= SMALLEST_GIVEN
+            and self.stages.is_free(self.gradients[0])
+        )
         self._zeros = np.zeros(0)
         self.template: Registers = [None] * program.registers
         for variable in inference.shapes:
@@ -154,8 +167,10 @@ class Compilation:
 
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""
-        gradients = [registers[register] for register in self.gradients]
+        gradients: list[Array] = [registers[register] for register in self.gradients]
         if self.is_direct and (not self.batch or _are_of(self.batch, gradients)):
+            if self.gives_gradient:
+                return gradients[0].reshape(self.flat_shape)
             if len(gradients) == 1:
                 return self.memory.copy(gradients[0], self.flat_shape)
             return self.memory.join(gradients, self.flat_shape)
@@ -221,7 +236,9 @@ def _laid_out(register: Any) -> Any:
     1000 matrices of size 8.
     """
     is_batch = isinstance(register, np.ndarray) and register.ndim > 2
-    return np.ascontiguousarray(register) if is_batch else register
+    if not is_batch or register.flags.c_contiguous:
+        return register
+    return Memory().copy(register, register.shape)
 
 
 def _given(name: str, constant: Any) -> Given:

@@ -4,7 +4,7 @@ A point is never changed: what is computed beyond it makes a new one, so threads
 Outside the domain of the objective its value is what `on_failure` says, and derivatives are NaN.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -32,10 +32,10 @@ class Point:
         x, flat, in the dtype of the objective.
     compilation : Compilation
         What computes.
-    registers : list
-        What has been computed.
     level : Level
-        How far.
+        How far the point is known.
+    registers : list
+        What has been computed. If it is empty, all of it is computed anew for what is beyond.
     value : ndarray, shape (...) or (..., m), or number
         The value or the residuals.
     failed : ndarray of bool, shape (...), or bool
@@ -45,8 +45,8 @@ class Point:
     source: Array
     x: Array
     compilation: Compilation
+    level: Level
     registers: Registers
-    level: Level = CONSTANT
     value: Any = None
     failed: Any = None
 
@@ -57,9 +57,7 @@ def start(x: Array, compilation: Compilation) -> Point:
     flat = source.reshape(compilation.flat_shape)
     if flat.dtype is not compilation.dtype:
         flat = flat.astype(compilation.dtype)
-    if compilation.coordinates.is_plain:
-        return Point(source, flat, compilation, compilation.start(flat))
-    return Point(source, flat, compilation, silently(compilation.start, flat))
+    return Point(source, flat, compilation, CONSTANT, [])
 
 
 def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
@@ -70,19 +68,31 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
     numpy.linalg.LinAlgError
         If x is outside the domain and `on_failure` is "raise".
     """
-    compilation = point.compilation
-    if point.level > CONSTANT:
-        point = replace(point, registers=point.registers.copy())
-    # A point of which nothing has been computed is nobody else's yet.
-    registers = point.registers
-    silently(compilation.stages.run, registers, point.level, level)
+    compilation, value, failed = point.compilation, point.value, point.failed
+    registers = _computed(point, level)
     if point.level < VALUE:
         value = compilation.value_in(registers)
         failed = _failed(compilation, registers, value)
-        point.value = value if failed is False else _replaced(value, failed, on_failure)
-        point.failed = failed
-    point.level = level
-    return point
+        if failed is not False:
+            value = _replaced(value, failed, on_failure)
+    return Point(point.source, point.x, compilation, level, registers, value, failed)
+
+
+def _computed(point: Point, level: Level) -> Registers:
+    compilation = point.compilation
+    if point.registers:
+        registers, known = point.registers.copy(), point.level
+    elif compilation.coordinates.is_plain:
+        registers, known = compilation.start(point.x), CONSTANT
+    else:
+        registers, known = silently(compilation.start, point.x), CONSTANT
+    silently(compilation.stages.run, registers, known, level)
+    return registers
+
+
+def without_gradient(point: Point) -> Point:
+    """Return the point as it is kept where its gradient is given away."""
+    return Point(point.source, point.x, point.compilation, VALUE, [], point.value, point.failed)
 
 
 def gradient(point: Point) -> Array:

@@ -115,3 +115,19 @@ def test_quadratic_traces_stay_within_their_matrices(
     value, gradient = kernels.quadratic_trace_and_gradient(X, A, Q)
     assert value == (n * m) ** 2
     assert np.all(gradient == 2 * n * m)
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_quadratic_traces_stay_within_their_matrices(
+    kernels: ModuleType, rooms: Rooms, dtype: type, at_end: bool
+) -> None:
+    for n, m in product(range(1, 10), repeat=2):
+        for view, shape in APART.values():
+            X, A, Q, G = (
+                view(room.array((3, *shape(*size)), dtype, at_end=at_end))
+                for room, size in zip(rooms, ((n, m), (m, m), (n, n), (n, m)), strict=True)
+            )
+            kernels.quadratic_trace_and_gradient(X, A, Q, out=(None, G))
+            assert np.all(2 * n * m == G)
+            assert np.all(kernels.quadratic_trace(X, A, Q) == (n * m) ** 2)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from matgrad._native import elementwise, kernels
+from matgrad.expression.fusions import QUADRATIC_TRACE
 from matgrad.expression.operands import Operand
 from matgrad.expression.operations import LARGEST_MULTIPLIED, SMALL, UFUNCS
 from matgrad.expression.plan import NoPlanError, Plan
@@ -120,6 +121,19 @@ def quadratic_trace(plan: Plan, x: Operand, a: Operand, q: Operand) -> None:
     plan.gufunc(kernels.quadratic_trace, (n, m), operands, _steps(x, a, q), work=work)
 
 
+def quadratic_trace_and_gradient(plan: Plan, x: Operand, a: Operand, q: Operand) -> None:
+    """Take both by the kernel, if that is faster than products one by one."""
+    n, m = x.rows, x.columns
+    in_order = all(each.flat_step() == plan.dtype.itemsize for each in (x, a, q))
+    fits = in_order and max(n, m) <= TILE
+    if not fits or not kernels.has_fast_quadratic_trace(n, m, plan.dtype.num):
+        raise NoPlanError
+    operands = [x, a, q, plan.result(1, 1, [x, a, q]), plan.result(n, m, [x, a, q])]
+    steps = _steps(x, a, q, operands[-1])
+    work = 4 * n * m * (n + m)
+    plan.gufunc(kernels.quadratic_trace_and_gradient, (n, m), operands, steps, work=work)
+
+
 def trace(plan: Plan, a: Operand) -> None:
     """Take the trace by the kernel."""
     operands = [a, plan.result(1, 1, [a])]
@@ -207,6 +221,7 @@ RECIPES: Mapping[str, Recipe] = {
     "trace": trace,
     "trace_product": trace_product,
     "quadratic_trace": quadratic_trace,
+    QUADRATIC_TRACE: quadratic_trace_and_gradient,
     "sum": total,
     "squared_norm": squared_norm,
     "sign": sign,

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from matgrad._native.memory import Memory
-from matgrad.expression.executor import Registers, Step
+from matgrad.expression.executor import VIEWS, Registers, Step
+from matgrad.expression.fusions import fusions_of
 from matgrad.expression.pipelines import pipelined
 from matgrad.expression.program import Instruction, Program, Register
 
@@ -83,6 +84,7 @@ class Stages:
             for each in program.instructions
             if each.operation == "number"
         }
+        self.fusions = fusions_of(program)
         self._steps: dict[tuple[Level, Level], list[Step]] = {}
         self._tallies: dict[tuple[Level, Level], tuple[int, int, int]] = {}
 
@@ -91,7 +93,7 @@ class Stages:
         steps = self._steps.get((start, stop))
         if steps is None:
             instructions = self._between(start, stop)
-            steps = pipelined(instructions, self.dtype, self.numbers, self.memory)
+            steps = pipelined(instructions, self.dtype, self.numbers, self.memory, self.fusions)
             self._steps[start, stop] = steps
         for step in steps:
             step(registers)
@@ -110,6 +112,19 @@ class Stages:
                 ),
             )
         return found
+
+    def is_free(self, register: Register) -> bool:
+        """Return whether a register of a point is an array that nothing else refers to.
+
+        No instruction reads it, and the program, which may have to set it again, factorises
+        nothing.
+        """
+        made, read = None, self.program.outputs.count(register) > 1
+        for each, level in zip(self.program.instructions, self.levels, strict=True):
+            if register in each.results and level > Level.CONSTANT:
+                made = each.operation
+            read |= register in each.operands or each.operation in FACTORISATIONS
+        return not read and made is not None and made not in VIEWS
 
     def _between(self, start: Level, stop: Level) -> list[Instruction]:
         """Return the instructions of a stage; what later ones read has no last use in it."""

@@ -31,7 +31,8 @@ from sweeps cimport (
 )
 from threads cimport set_thread_limit, thread_count, watch_forks
 from traces cimport (
-    is_fast_quadratic, quadratic_real, trace_complex, trace_product_complex, trace_product_real, trace_real,
+    is_fast_quadratic, quadratic_real, trace_complex, trace_product_complex, trace_product_real,
+    trace_real,
 )
 
 cnp.import_array()

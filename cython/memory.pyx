@@ -16,7 +16,7 @@ Rejected: mallopt, which would change the memory of the whole process.
 cimport numpy as cnp
 from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy
 from numpy cimport npy_intp
 
@@ -25,6 +25,7 @@ cnp.import_array()
 cdef extern from *:
     """
     #include <cstring>
+    #include <limits>
 
     namespace matgrad {
     #ifdef Py_GIL_DISABLED
@@ -44,8 +45,21 @@ cdef extern from *:
             memcpy(target + place, source + place, PIECE);
         }
     }
+    /* By exponents, all bits of which are set in NaN and infinity, and which raise no flag. */
+    template <class T, class Bits>
+    static inline bool are_finite(const char *first, npy_intp count) {
+        const T infinity = std::numeric_limits<T>::infinity();
+        Bits exponent, bits, found = 0;
+        memcpy(&exponent, &infinity, sizeof(T));
+        for (npy_intp i = 0; i < count; i++) {
+            memcpy(&bits, first + i * sizeof(T), sizeof(T));
+            found |= (bits & exponent) == exponent;
+        }
+        return !found;
+    }
     }
     """
+    bint are_finite "matgrad::are_finite"[T, Bits](const char *first, npy_intp count) noexcept
     bint COUNTS_REFERENCES "matgrad::COUNTS_REFERENCES"
     Py_ssize_t Py_REFCNT(PyObject *object) noexcept
     void copy_row "matgrad::copy_row"(char *target, const char *source, npy_intp bytes) noexcept
@@ -69,6 +83,16 @@ def same(cnp.ndarray a not None, cnp.ndarray b not None):
         return False
     b = cnp.PyArray_GETCONTIGUOUS(b)
     return memcmp(cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_NBYTES(a)) == 0
+
+
+def all_finite(cnp.ndarray values not None):
+    """Return whether real numbers are finite. No flag is raised."""
+    values = cnp.PyArray_GETCONTIGUOUS(values)
+    if cnp.PyArray_TYPE(values) == cnp.NPY_DOUBLE:
+        return are_finite[double, uint64_t](cnp.PyArray_BYTES(values), cnp.PyArray_SIZE(values))
+    if cnp.PyArray_TYPE(values) == cnp.NPY_FLOAT:
+        return are_finite[float, uint32_t](cnp.PyArray_BYTES(values), cnp.PyArray_SIZE(values))
+    raise TypeError(f"all_finite takes float32 and float64; got {(<object> values).dtype}")
 
 
 cdef class Memory:

@@ -26,7 +26,7 @@ from matgrad.objective import Objective
 
 Array: TypeAlias = NDArray[Any]
 
-# Bytes of a gradient from which on it is not copied.
+# Bytes of a gradient from which on it may be handed out and not kept.
 SMALLEST_GIVEN = 1 << 15
 
 
@@ -72,6 +72,8 @@ class Compilation:
         self.coordinates, self.order = coordinates, order
         self.is_scalar = objective.is_scalar
         self.flat_shape = (*batch, coordinates.size)
+        self.entries = prod(self.flat_shape)
+        self.value_place = (..., 0, 0) if self.is_scalar else (..., 0)
         # The axes of one x.
         self.core = lengths[len(batch) :]
         moving = [variable.name for variable in objective.variables]
@@ -102,8 +104,9 @@ class Compilation:
         self.batch = np.broadcast_shapes(*batches)
         # Whether an x is its matrices, one behind the other, and so are gradients.
         self.is_direct = coordinates.is_plain and self.batch == batch
+        # Where each variable is in x; one alone is all of it.
         self.places = [
-            (register, place if not batch else (..., place), (*batch, *core))
+            (register, (..., place) if len(self.moving) > 1 else None, (*batch, *core))
             for register, (_, core, place) in zip(self.moving, coordinates.parts, strict=True)
         ]
         self.stages = Stages(
@@ -118,16 +121,17 @@ class Compilation:
             self.dtype,
             self.memory,
         )
-        # Whether a gradient is handed out and not kept: it costs no factorisation to have it again,
-        # and of large ones a copy costs a tenth of what value and gradient of tr(XAX'Q) do.
-        self.gives_gradient = (
-            self.is_direct
-            and order == 1
-            and len(self.gradients) == 1
-            and prod(self.flat_shape) * dtype.itemsize >= SMALLEST_GIVEN
-            and self.stages.is_free(self.gradients[0])
+        # Of large ones that take no factorisation, copies of x and of the gradient take a fifth of
+        # the time that value and gradient of tr(XAX'Q) do.
+        self.keeps_gradients = (
+            not self.is_direct
+            or order > 1
+            or self.stages.factorises
+            or self.entries * dtype.itemsize < SMALLEST_GIVEN
         )
-        self._zeros = np.zeros(0)
+        self.is_gradient_new = len(self.gradients) == 1 and self.stages.makes_last(
+            self.gradients[0]
+        )
         self.template: Registers = [None] * program.registers
         for variable in inference.shapes:
             if variable.name in constants:
@@ -145,7 +149,8 @@ class Compilation:
         registers = self.template.copy()
         if self.is_direct:
             for register, place, shape in self.places:
-                registers[register] = x[place].reshape(shape)
+                part = x if place is None else x[place]
+                registers[register] = part.reshape(shape)
             return registers
         matrices = self.coordinates.matrices(x)
         for register, matrix in zip(self.moving, matrices, strict=True):
@@ -154,22 +159,16 @@ class Compilation:
 
     def value_in(self, registers: Registers) -> Any:
         """Return the value, or the residuals, that registers hold, in their memory."""
-        value = registers[self.value][(..., 0) if not self.is_scalar else (..., 0, 0)]
+        value = registers[self.value][self.value_place]
         if not self.batch:
             return value[()]
         return _over(self.batch, value, 0 if self.is_scalar else 1)
 
-    def zeros_like(self, value: Array) -> Array:
-        """Return zeros in the shape of values, the same array each time."""
-        if self._zeros.shape != value.shape:
-            self._zeros = np.zeros_like(value)
-        return self._zeros
-
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""
         gradients: list[Array] = [registers[register] for register in self.gradients]
-        if self.is_direct and (not self.batch or _are_of(self.batch, gradients)):
-            if self.gives_gradient:
+        if self.is_direct and sum(each.size for each in gradients) == self.entries:
+            if self.is_gradient_new and not self.keeps_gradients:
                 return gradients[0].reshape(self.flat_shape)
             if len(gradients) == 1:
                 return self.memory.copy(gradients[0], self.flat_shape)
@@ -199,11 +198,6 @@ def own_batch(coordinates: Coordinates, lengths: tuple[int, ...]) -> tuple[int, 
     if batch is None:
         raise ValueError(_expected(coordinates, lengths))
     return batch
-
-
-def _are_of(batch: tuple[int, ...], matrices: list[Array]) -> bool:
-    """Return whether there are matrices for a whole batch, not for all its problems together."""
-    return all(each.shape[:-2] == batch for each in matrices)
 
 
 def _over(batch: tuple[int, ...], array: Array, core: int) -> Array:

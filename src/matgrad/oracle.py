@@ -19,7 +19,7 @@ from matgrad.expression.stages import CONSTANT, CURVATURE, GRADIENT, VALUE, Leve
 from matgrad.formulas import Formula
 from matgrad.objective import Structure, names_of, objective_of
 from matgrad.parametrizations import by_variable, chart_of
-from matgrad.points import OnFailure, Point, advance, gradient, product, start, without_gradient
+from matgrad.points import OnFailure, Point, advance, gradient, product, start
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -100,8 +100,8 @@ class Oracle:
     The last point is known by its content, so an optimizer may change x in place. Nothing that is
     returned shares memory with it. Large results lie in memory that serves again once nobody holds
     them or a view of them. A gradient of 32 KB or more that takes no factorisation is handed out
-    and not kept: asked for twice at a point, it is computed twice, unless Hessian products have
-    been asked for. Oracles can be used by several threads, and pickled.
+    and not kept, nor is its point: asked for twice, it is computed twice, unless Hessian products
+    have been asked for. Oracles can be used by several threads, and pickled.
 
     Examples
     --------
@@ -337,12 +337,14 @@ class Oracle:
             self._order = 2
         point = self._last
         if point is None or not same(point.source, array) or point.compilation.order < self._order:
-            point = start(array, self._compiled(array.shape, array.dtype))
+            compilation = self._compiled(array.shape, array.dtype)
+            is_kept = level is not GRADIENT or compilation.keeps_gradients
+            point = start(array, compilation, is_kept=is_kept)
         before = point.level
         if before < level:
             point = advance(point, level, self._on_failure)
-            gives = level is GRADIENT and point.compilation.gives_gradient
-            self._last = without_gradient(point) if gives else point
+            if level is not GRADIENT or point.compilation.keeps_gradients:
+                self._last = point
             self._count(point.compilation, before, level)
         return point
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from matgrad._native.memory import all_finite
 from matgrad.compilation import Compilation
 from matgrad.expression.executor import Registers
 from matgrad.expression.silence import silently
@@ -35,7 +36,7 @@ class Point:
     level : Level
         How far the point is known.
     registers : list
-        What has been computed. If it is empty, all of it is computed anew for what is beyond.
+        What has been computed.
     value : ndarray, shape (...) or (..., m), or number
         The value or the residuals.
     failed : ndarray of bool, shape (...), or bool
@@ -51,13 +52,15 @@ class Point:
     failed: Any = None
 
 
-def start(x: Array, compilation: Compilation) -> Point:
-    """Return a point of which nothing has been computed."""
-    source = compilation.memory.copy(x, x.shape)
+def start(x: Array, compilation: Compilation, *, is_kept: bool = True) -> Point:
+    """Return a point of which nothing has been computed; one that is not kept has no copy of x."""
+    source = compilation.memory.copy(x, x.shape) if is_kept else x
     flat = source.reshape(compilation.flat_shape)
     if flat.dtype is not compilation.dtype:
         flat = flat.astype(compilation.dtype)
-    return Point(source, flat, compilation, CONSTANT, [])
+    if compilation.coordinates.is_plain:
+        return Point(source, flat, compilation, CONSTANT, compilation.start(flat))
+    return Point(source, flat, compilation, CONSTANT, silently(compilation.start, flat))
 
 
 def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
@@ -69,30 +72,17 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
         If x is outside the domain and `on_failure` is "raise".
     """
     compilation, value, failed = point.compilation, point.value, point.failed
-    registers = _computed(point, level)
+    registers = point.registers
+    if point.level > CONSTANT:
+        # A point of which nothing has been computed is nobody else's yet.
+        registers = registers.copy()
+    silently(compilation.stages.run, registers, point.level, level)
     if point.level < VALUE:
         value = compilation.value_in(registers)
         failed = _failed(compilation, registers, value)
         if failed is not False:
             value = _replaced(value, failed, on_failure)
     return Point(point.source, point.x, compilation, level, registers, value, failed)
-
-
-def _computed(point: Point, level: Level) -> Registers:
-    compilation = point.compilation
-    if point.registers:
-        registers, known = point.registers.copy(), point.level
-    elif compilation.coordinates.is_plain:
-        registers, known = compilation.start(point.x), CONSTANT
-    else:
-        registers, known = silently(compilation.start, point.x), CONSTANT
-    silently(compilation.stages.run, registers, known, level)
-    return registers
-
-
-def without_gradient(point: Point) -> Point:
-    """Return the point as it is kept where its gradient is given away."""
-    return Point(point.source, point.x, point.compilation, VALUE, [], point.value, point.failed)
 
 
 def gradient(point: Point) -> Array:
@@ -113,9 +103,8 @@ def product(point: Point, p: Array) -> Array:
 
 def _failed(compilation: Compilation, registers: Registers, value: Any) -> Any:
     """Return where x is outside the domain, False where that is nowhere."""
-    # 0 times a number is 0, and times any other value NaN; BLAS warns of nothing.
-    total = value if value.ndim == 0 else np.vdot(value, compilation.zeros_like(value))
-    if isfinite(total) and not compilation.definite:
+    is_finite = isfinite(value) if value.ndim == 0 else all_finite(value)
+    if is_finite and not compilation.definite:
         return False
     inside = np.isfinite(value)
     inside = inside if compilation.is_scalar else inside.all(axis=-1)

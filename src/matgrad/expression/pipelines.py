@@ -81,7 +81,8 @@ class _Segment:
 
     def __call__(self, registers: Registers) -> None:
         if self.pipeline is not None and self.pipeline.run(registers):
-            self.finish(registers)
+            if self.views or self.dying:
+                self.finish(registers)
             return
         arrays = [registers[register] for register in self.inputs]
         looks = tuple((a.shape, a.strides, a.dtype, a.flags.aligned, type(a)) for a in arrays)

@@ -113,18 +113,17 @@ class Stages:
             )
         return found
 
-    def is_free(self, register: Register) -> bool:
-        """Return whether a register of a point is an array that nothing else refers to.
+    @property
+    def factorises(self) -> bool:
+        """Whether some stage factorises a matrix."""
+        return any(each.operation in FACTORISATIONS for each in self.program.instructions)
 
-        No instruction reads it, and the program, which may have to set it again, factorises
-        nothing.
-        """
-        made, read = None, self.program.outputs.count(register) > 1
-        for each, level in zip(self.program.instructions, self.levels, strict=True):
-            if register in each.results and level > Level.CONSTANT:
-                made = each.operation
-            read |= register in each.operands or each.operation in FACTORISATIONS
-        return not read and made is not None and made not in VIEWS
+    def makes_last(self, register: Register) -> bool:
+        """Return whether the gradient's stage sets a register to an array of its own."""
+        return any(
+            register in each.results and level is GRADIENT and each.operation not in VIEWS
+            for each, level in zip(self.program.instructions, self.levels, strict=True)
+        )
 
     def _between(self, start: Level, stop: Level) -> list[Instruction]:
         """Return the instructions of a stage; what later ones read has no last use in it."""

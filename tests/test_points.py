@@ -32,6 +32,7 @@ def test_infinite_values_of_both_signs_are_failures_without_a_warning() -> None:
 
 # ---- gradients that are given away --------------------------------------------------------------
 
+# Problems of a batch, and entries of a vector.
 LARGE = 5000
 GIVEN = {
     "tr(X*A*X'*Q)": {"A": (3, 3), "Q": (2, 2)},
@@ -105,6 +106,16 @@ def test_a_gradient_of_a_factorisation_or_a_small_one_is_computed_once(
         oracle.gradient(X)
     assert (oracle.counts.values, oracle.counts.gradients) == (1, 1)
     assert oracle.counts.factorisations == (text == "logdet(X*X')")
+
+
+def test_a_large_gradient_of_one_problem_and_a_test_for_definiteness_are_not_repeated() -> None:
+    x, S = np.ones(LARGE), np.stack([np.eye(3)] * LARGE)
+    one = Oracle("sum(exp(x))", "x")
+    many = Oracle("tr(S)^2", "S", structure="positive_definite")
+    for _ in range(3):
+        one.gradient(x)
+        many.gradient(S)
+    assert one.counts.gradients == many.counts.gradients == many.counts.tests == 1
 
 
 def test_large_gradients_of_threads_are_their_own() -> None:

@@ -26,7 +26,7 @@ from matgrad.objective import Objective
 
 Array: TypeAlias = NDArray[Any]
 
-# Bytes of a gradient from which on it may be handed out and not kept.
+# Bytes of the gradients of a batch from which on they may be handed out and not kept.
 SMALLEST_GIVEN = 1 << 15
 
 
@@ -121,11 +121,12 @@ class Compilation:
             self.dtype,
             self.memory,
         )
-        # Of large ones that take no factorisation, copies of x and of the gradient take a fifth of
-        # the time that value and gradient of tr(XAX'Q) do.
+        # Of a large batch that factorises nothing, copies of x and of the gradient take a fifth of
+        # the time that value and gradient of tr(XAX'Q) do, and no optimizer asks for one twice.
         self.keeps_gradients = (
-            not self.is_direct
+            not (self.batch and self.is_direct)
             or order > 1
+            or bool(self.definite)
             or self.stages.factorises
             or self.entries * dtype.itemsize < SMALLEST_GIVEN
         )

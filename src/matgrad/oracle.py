@@ -99,9 +99,10 @@ class Oracle:
 
     The last point is known by its content, so an optimizer may change x in place. Nothing that is
     returned shares memory with it. Large results lie in memory that serves again once nobody holds
-    them or a view of them. A gradient of 32 KB or more that takes no factorisation is handed out
-    and not kept, nor is its point: asked for twice, it is computed twice, unless Hessian products
-    have been asked for. Oracles can be used by several threads, and pickled.
+    them or a view of them. Gradients of a batch that have 32 KB or more and take no factorisation
+    are handed out and not kept, nor is their point: asked for twice, they are computed twice,
+    unless Hessian products have been asked for. Oracles can be used by several threads, and
+    pickled.
 
     Examples
     --------

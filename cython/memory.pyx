@@ -11,6 +11,9 @@ this list refers to it: every array that lies in it does, and so does every view
 Arrays begin at multiples of 64 bytes. Small ones, below SMALLEST bytes, come from NumPy, whose own
 way is fast there. Without the GIL counts of references say less, and nothing is kept.
 Rejected: mallopt, which would change the memory of the whole process.
+
+Beside them, what is asked of the arrays of a point: whether two are the same, and whether one is
+finite, in less time than NumPy's functions take to be called.
 """
 
 cimport numpy as cnp

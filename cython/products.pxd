@@ -8,11 +8,12 @@ matrices go one to a lane; from LARGE entries on, one matrix at a time, in squar
 of X are transposed in registers and multiplied with W rows of A, so both are read along their rows.
 
 tr(XAX'Q) = sum_ij x_ij (QXA)_ij, and its gradient is QXA + Q'XA' (lecture-a, section 5): two
-products of n m^2 + n^2 m multiply-adds, four with the gradient. Small triples go one to a lane;
-from some size on they are taken one at a time (quadratics.pxd), in 0.83 of the time at n = m = 8
-and 0.65 at 14 and 15, but not if X has so few columns that vectors are nearly empty (1.14 at
-n = m = 9, 1.7 at 40 x 1; AVX-512, Zen 4). Rejected: einsum's order (strided reads of X), forming
-X'QX A (one more product of m^2 n).
+products of n m^2 + n^2 m multiply-adds, four with the gradient. Triples of up to 8 x 8 whose rows
+fit a vector are taken one at a time, in registers (quadratic_tiles.h); other small ones go one to a
+lane; from some size on they are taken one at a time along rows (quadratics.pxd), in 0.83 of the
+time at n = m = 8 and 0.65 at 14 and 15, but not if X has so few columns that vectors are nearly
+empty (1.14 at n = m = 9, 1.7 at 40 x 1; AVX-512, Zen 4). Rejected: einsum's order (strided reads of
+X), forming X'QX A (one more product of m^2 n).
 """
 
 from lanes cimport (

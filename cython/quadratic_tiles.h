@@ -7,10 +7,10 @@
  * addresses are constants, and sums of a product are the rows of the next. So 256 multiply-adds of vectors
  * take 77 ns at 8 x 8 in double precision, where their peak is 71 (Zen 4).
  *
- * Rejected: XA' by collected rows of A', products in loops of a length that is not known, through memory
- * (1.35 times the time), steps that are not known (1.1 to 1.4 times: addresses are spilled).
- * Share of the time of one triple a lane, or one at a time along rows: 0.5 at n = m = 2 to 4, 0.7 at 5 to 8
- * (0.4 to 0.6 in single precision). */
+ * Share of the time of one triple a lane, or of one at a time along rows: 0.5 at n = m = 2 to 4, 0.7 at 5 to
+ * 8, 0.4 to 0.6 for the value alone. Rejected: XA' by collected rows of A', products in loops of a length
+ * that is not known, through memory (1.3 times the time), rows any number of bytes apart (1.05 to 1.3 times:
+ * addresses are spilled; matrices with gaps are copied first). */
 #ifndef MATGRAD_QUADRATIC_TILES_H
 #define MATGRAD_QUADRATIC_TILES_H
 
@@ -25,7 +25,7 @@ template <class V> struct quadratic_tiles {
     /* Eight lanes without halves have 16 registers: they do well only if nearly full. */
     static constexpr int least_rows = sizeof(half<V>) < sizeof(V) || width == 4 ? 2 : 7;
     /* With two of eight columns a triple a lane is faster (1.1 times the time). */
-    static constexpr int least_columns = least_rows == 2 ? width / 2 - (width == 8) : 7;
+    static constexpr int least_columns = least_rows > 2 || width == 4 ? least_rows : 3;
 };
 
 /* A matrix without gaps. */

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matgrad import Oracle, parse
+from matgrad._native import kernels
 from matgrad.calculus import derive
 from matgrad.expression.builder import Extent
 from matgrad.expression.fusions import QUADRATIC_TRACE, fused, fusions_of
@@ -120,6 +121,19 @@ def test_an_oracle_has_the_value_and_the_gradient(
         np.testing.assert_allclose(
             found[1].reshape(G.shape), G, rtol=1e3 * eps, atol=200 * eps * scale
         )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 2), (4, 3), (8, 8), (7, 5), (8, 9), (20, 20)])
+def test_it_is_the_kernels_where_that_is_faster(shape: tuple[int, int], dtype: Any) -> None:
+    n, m = shape
+    rng = np.random.default_rng(1)
+    X, A, Q = (rng.normal(size=(50, *s)).astype(dtype) for s in ((n, m), (m, m), (n, n)))
+    found = Oracle("tr(X*A*X'*Q)", "X", A=A, Q=Q).value_and_gradient(X)
+    wanted = kernels.quadratic_trace_and_gradient(X, A, Q)
+    if max(shape) <= 8 and kernels.has_fast_quadratic_trace(n, m, np.dtype(dtype).num):
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_the_value_asked_for_alone_is_the_same_up_to_roundings() -> None:

@@ -11,8 +11,8 @@ from tests.linalg.judges import assert_close, conditioned_tolerance, unit_roundo
 from tests.linalg.samples import SIGNATURES, Array, arguments_of, numbers
 
 SIZES = [*range(21), 24, *range(28, 42), 48, *range(63, 74), *range(95, 131), 200, 257, 511, 512]
-RECTANGLES = [(0, 0), (0, 3), (3, 0), (1, 1), (1, 7), (7, 1), (3, 5), (5, 3), (8, 8), (17, 4)]
-RECTANGLES += [(4, 17), (16, 33), (64, 10), (70, 65)]
+RECTANGLES = [(0, 0), (0, 3), (3, 0), (1, 1), (1, 7), (7, 1), (17, 4), (4, 17), (16, 33)]
+RECTANGLES += [(64, 10), (70, 65)]
 RECTANGLES += [(n, m) for n in range(2, 10) for m in range(2, 10)]
 
 precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,6 @@ def test_caches_are_read_as_linux_tells_them(
 
 def test_the_description_names_the_machine() -> None:
     text = machine.description()
-    assert f"{len(machine.all_cores())} cores" in text
+    assert re.search(rf"\b{len(machine.all_cores())} cores?\b", text)
     assert os.uname().sysname in text
     assert machine.memory() > 2**28

@@ -58,12 +58,9 @@ def get_num_threads():
     return thread_count()
 
 
-def has_fast_quadratic_trace(Py_ssize_t n, Py_ssize_t m, int dtype):
-    """Return whether `quadratic_trace_and_gradient` takes less time than four products, a sum and
-    a trace of matrices in C order, n and m at most 8."""
-    if dtype == cnp.NPY_FLOAT:
-        return is_fast_quadratic(FLOATS, n, m)
-    return is_fast_quadratic(DOUBLES, n, m)
+def has_fast_quadratic_trace(Py_ssize_t n, Py_ssize_t m, bint batched):
+    """Return whether `quadratic_trace_and_gradient` of float64 takes less time than products do."""
+    return is_fast_quadratic(DOUBLES, n, m, batched)
 
 
 cdef extern from "numpy/ufuncobject.h":

@@ -3,7 +3,7 @@
  *
  * G = QXA + (A X'Q)', where a factor on the left may be transposed, since its entries are broadcast one by
  * one, and one transposition in registers does for the right of the second term. The value is the inner
- * product of X with the latter, or without gradient with QXA. All steps are known when it is compiled:
+ * product of X with QXA, with or without gradient. All steps are known when it is compiled:
  * addresses are constants, and sums of a product are the rows of the next. So 256 multiply-adds of vectors
  * take 77 ns at 8 x 8 in double precision, where their peak is 71 (Zen 4).
  *
@@ -18,7 +18,7 @@
 
 namespace matgrad {
 
-/* How wide a vector is that these are made of: one of four or eight lanes that can be loaded in part. */
+/* Which triples have tiles of such vectors: they have four or eight lanes, and can be loaded in part. */
 template <class V> struct quadratic_tiles {
     static constexpr int width = traits<V>::width;
     static constexpr bool exist = LOADS_PARTS && (width == 4 || width == 8);
@@ -65,27 +65,24 @@ quadratic_each_tile(const char *x, ptrdiff_t x_step, const char *a, ptrdiff_t a_
         const dense<N, M, T> X{(const T *)x};
         const dense<M, M, T> A{(const T *)a};
         const dense<N, N, T> Q{(const T *)q};
-        tile<N, 1, V> gradient;
-        V total, rows[MOST_ROWS], products[MOST_ROWS] = {};
+        tile<N, 1, V> product;
+        V rows[MOST_ROWS], first[MOST_ROWS] = {};
+        load_rows(A, rows);
+        add_product<false>(X, rows, first);
+        add_product<false>(Q, first, &product.sums[0][0]);
+        const V total = product.weigh({(char *)x, bytes, 0}, M, V{});
         if (GRADIENT) {
-            V columns[W] = {}, first[MOST_ROWS] = {};
-            load_rows(Q, rows);
-            add_product<true>(X, rows, first);
-            add_product<false>(A, first, columns);
-            stages<1, W, W>(columns);
-#pragma GCC unroll 8
-            for (int r = 0; r < N; r++) gradient.sums[r][0] = columns[r];
-            total = gradient.weigh({(char *)x, bytes, 0}, M, V{});
+            V second[MOST_ROWS] = {}, columns[W] = {};
             /* What has been broadcast is read again: kept, it would be spilled (1.25 times the time). */
             __asm__ volatile("" ::: "memory");
+            load_rows(Q, rows);
+            add_product<true>(X, rows, second);
+            add_product<false>(A, second, columns);
+            stages<1, W, W>(columns);
+#pragma GCC unroll 8
+            for (int r = 0; r < N; r++) product.sums[r][0] += columns[r];
+            product.put({g, bytes, sizeof(T)}, M);
         }
-        load_rows(A, rows);
-        add_product<false>(X, rows, products);
-        add_product<false>(Q, products, &gradient.sums[0][0]);
-        if (GRADIENT)
-            gradient.put({g, bytes, sizeof(T)}, M);
-        else
-            total = gradient.weigh({(char *)x, bytes, 0}, M, V{});
         T sum = 0;
 #pragma GCC unroll 8
         for (int l = 0; l < W; l++) sum += total[l];
@@ -111,8 +108,8 @@ template <class V> static inline bool fits_quadratic_tiles(V, ptrdiff_t n, ptrdi
            m <= tiles::width;
 }
 
-/* `count` triples in C order. A function
- * of its own, so that the compiler has room for others: inlined, it costs lanes 1.1 to 1.3 times the time. */
+/* `count` triples in C order. A function of its own, so that the compiler has room for others: inlined, it
+ * costs lanes 1.1 to 1.3 times the time. */
 template <bool GRADIENT, class V>
 __attribute__((noinline)) static void
 quadratic_each_of(V, const char *x, ptrdiff_t x_step, const char *a, ptrdiff_t a_step, const char *q,

@@ -132,11 +132,17 @@ cdef inline void quadratic_real(
         quadratic_by_vectors(like, args, dimensions, steps, gradient)
 
 
-cdef inline bint is_fast_quadratic(lane like, Py_ssize_t n, Py_ssize_t m) noexcept nogil:
-    """Whether the kernel is faster than products by matmul.pxd, n and m at most 8."""
-    # One triple a lane, it is, unless X is a whole tile of that, or the processor has SSE only.
-    return fits_quadratic_tiles(like, n, m) or (
-        sizeof(like) > 16 and min(n, m) > 1 and m != width(like))
+cdef inline bint is_fast_quadratic(
+    lane like, Py_ssize_t n, Py_ssize_t m, bint batched
+) noexcept nogil:
+    """Whether value and gradient take less time than four products by matmul.pxd and their sum.
+
+    Tiles do. So do other small triples of a batch, one a lane, with AVX2 (0.5 to 0.8 of the time),
+    unless the products are tiles themselves. Rows that are few and long suit products (1.2 times
+    the time at 2 x 8).
+    """
+    return 2 * n > m and (fits_quadratic_tiles(like, n, m) or (
+        batched and sizeof(like) == 32 and 2 <= n <= 8 and 2 <= m <= 8 and m != width(like)))
 
 
 cdef inline void quadratic_by_tiles(

@@ -72,6 +72,7 @@ class Compilation:
         self.coordinates, self.order = coordinates, order
         self.is_scalar = objective.is_scalar
         self.flat_shape = (*batch, coordinates.size)
+        # Of all x of the batch together.
         self.entries = prod(self.flat_shape)
         self.value_place = (..., 0, 0) if self.is_scalar else (..., 0)
         # The axes of one x.
@@ -121,17 +122,18 @@ class Compilation:
             self.dtype,
             self.memory,
         )
-        # Of a large batch that factorises nothing, copies of x and of the gradient take a fifth of
-        # the time that value and gradient of tr(XAX'Q) do, and no optimizer asks for one twice.
-        self.keeps_gradients = (
-            not (self.batch and self.is_direct)
-            or order > 1
-            or bool(self.definite)
-            or self.stages.factorises
-            or self.entries * dtype.itemsize < SMALLEST_GIVEN
+        # Whether gradients need no copy: one that only its own stage sets, or several to be joined.
+        self.are_gradients_new = len(self.gradients) > 1 or (
+            bool(self.gradients) and self.stages.makes_last(*self.gradients)
         )
-        self.is_gradient_new = len(self.gradients) == 1 and self.stages.makes_last(
-            self.gradients[0]
+        # A copy of x and one of the gradient take a fifth of the time that value and gradient of
+        # tr(XAX'Q) do for a thousand small matrices. So what takes no factorisation is not kept.
+        self.keeps_gradients = not (
+            self.batch
+            and self.is_direct
+            and self.are_gradients_new
+            and self.entries * self.dtype.itemsize >= SMALLEST_GIVEN
+            and not (self.definite or self.stages.factorises or order > 1)
         )
         self.template: Registers = [None] * program.registers
         for variable in inference.shapes:
@@ -168,12 +170,13 @@ class Compilation:
     def gradient_in(self, registers: Registers, x: Array) -> Array:
         """Return the gradient by x that registers hold, in memory of its own."""
         gradients: list[Array] = [registers[register] for register in self.gradients]
+        # Gradients that all problems have in common have fewer entries.
         if self.is_direct and sum(each.size for each in gradients) == self.entries:
-            if self.is_gradient_new and not self.keeps_gradients:
+            if len(gradients) > 1:
+                return self.memory.join(gradients, self.flat_shape)
+            if not self.keeps_gradients:
                 return gradients[0].reshape(self.flat_shape)
-            if len(gradients) == 1:
-                return self.memory.copy(gradients[0], self.flat_shape)
-            return self.memory.join(gradients, self.flat_shape)
+            return self.memory.copy(gradients[0], self.flat_shape)
         return _over(self.batch, self.coordinates.gradient(x, gradients), 1)
 
     def product_in(self, registers: Registers, x: Array, p: Array) -> Array:

@@ -94,7 +94,7 @@ def _copy(variable: Variable, value: ArrayLike) -> Any:
     check_real(name, array.dtype, "constants")
     is_batched = array.ndim > CORE_AXES[variable.declared]
     # Aligned, so that no vector of a batch lies in two lines of the cache.
-    array = Memory().copy(array, array.shape) if is_batched else np.array(array)
+    array = Memory().copy(array, array.shape) if is_batched else np.array(array, order="C")
     if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")
     if not _is_as_declared(variable, array):

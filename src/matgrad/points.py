@@ -28,7 +28,7 @@ class Point:
     Parameters
     ----------
     source : ndarray
-        A copy of x as it came, by which the point is known.
+        x as it came: a copy, by which the point is known, unless the point is not kept.
     x : ndarray, shape (..., size)
         x, flat, in the dtype of the objective.
     compilation : Compilation
@@ -53,8 +53,12 @@ class Point:
 
 
 def start(x: Array, compilation: Compilation, *, is_kept: bool = True) -> Point:
-    """Return a point of which nothing has been computed; one that is not kept has no copy of x."""
-    source = compilation.memory.copy(x, x.shape) if is_kept else x
+    """Return a point of which nothing has been computed, at a copy of x unless it is not kept.
+
+    An x in other than C order is copied all the same, so that the same is computed of it.
+    """
+    is_usual = x.flags.c_contiguous and x.flags.aligned
+    source = x if is_usual and not is_kept else compilation.memory.copy(x, x.shape)
     flat = source.reshape(compilation.flat_shape)
     if flat.dtype is not compilation.dtype:
         flat = flat.astype(compilation.dtype)
@@ -72,10 +76,8 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
         If x is outside the domain and `on_failure` is "raise".
     """
     compilation, value, failed = point.compilation, point.value, point.failed
-    registers = point.registers
-    if point.level > CONSTANT:
-        # A point of which nothing has been computed is nobody else's yet.
-        registers = registers.copy()
+    # A point of which nothing has been computed is nobody else's yet.
+    registers = point.registers if point.level == CONSTANT else point.registers.copy()
     silently(compilation.stages.run, registers, point.level, level)
     if point.level < VALUE:
         value = compilation.value_in(registers)

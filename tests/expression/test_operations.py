@@ -18,6 +18,7 @@ Array = NDArray[Any]
 BINARY = {"add", "subtract", "multiply", "divide", "power", "product", "solve", "kron"} | {
     "trace_product",
     "quadratic_trace",
+    "quadratic_trace_gradient",
     "matrix_power",
 }
 
@@ -117,7 +118,11 @@ def test_all_but_views_return_new_arrays(operation: str, n: int) -> None:
 @pytest.mark.parametrize("operation", sorted(BINARY))
 def test_all_operations_on_several_return_new_arrays(operation: str) -> None:
     X, one = np.ones((4, 1, 1)), np.ones((1, 1))
-    operands = {"quadratic_trace": (X, X, X), "matrix_power": (X, one)}.get(operation, (X, X))
+    operands = {
+        "quadratic_trace": (X, X, X),
+        "quadratic_trace_gradient": (X, X, X),
+        "matrix_power": (X, one),
+    }.get(operation, (X, X))
     result = {**OPERATIONS, **UFUNCS}[operation](*operands)
     assert not any(np.shares_memory(result, operand) for operand in operands)
 

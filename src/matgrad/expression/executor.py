@@ -22,6 +22,7 @@ from matgrad.expression.operations import (
     factorisation,
 )
 from matgrad.expression.program import Attribute, Instruction, Program, Register
+from matgrad.expression.quadratics import join_quadratic_traces
 
 # The registers of a run, None before and after their use.
 Registers: TypeAlias = list[Any]
@@ -50,7 +51,7 @@ def prepare(program: Program, dtype: np.dtype[Any]) -> Callable[[Iterable[Array]
         Takes the inputs, of shape (..., rows, columns), and returns the outputs, likewise. No
         output shares memory with an input or another output. It may run in several threads.
     """
-    steps = steps_of(program.instructions, dtype)
+    steps = steps_of(join_quadratic_traces(program.instructions), dtype)
     copied = _outputs_to_copy(program)
 
     def run(inputs: Iterable[Array]) -> list[Array]:

@@ -26,6 +26,7 @@ from matgrad.expression.nodes import (
 )
 from matgrad.expression.pairing import pair_softplus
 from matgrad.expression.program import Program, Register
+from matgrad.expression.quadratics import take_quadratic_traces
 from matgrad.expression.signs import absorb_signs
 
 OF_MATRIX = {"det": "det", "logdet": "logdet", "inv": "inverse", "adj": "adjugate"}
@@ -65,7 +66,8 @@ def lower(
     for expression in sorted(expressions, key=lambda each: each.is_scalar):
         lowering.value(expression)
     program = builder.program(*(lowering.value(expression) for expression in expressions))
-    return pair_softplus(absorb_signs(share_factorisations(program)))
+    program = pair_softplus(absorb_signs(share_factorisations(program)))
+    return take_quadratic_traces(program, [extent for _, extent in variables])
 
 
 class _Lowering:

@@ -155,6 +155,16 @@ def _quadratic_trace(X: Array, A: Array, Q: Array) -> Array:
     return _scalar(linalg.quadratic_trace(X, A, Q))
 
 
+def _quadratic_trace_and_gradient(X: Array, A: Array, Q: Array) -> tuple[Array, Array]:
+    """Return tr(X A X' Q) and Q X A + Q'X A', of complex numbers without the kernel, too."""
+    if X.dtype.kind == "c":
+        first = _product(Q, _product(X, A))
+        second = _product(_transpose(Q), _product(X, _transpose(A)))
+        return _quadratic_trace(X, A, Q), first + second
+    value, gradient = linalg.quadratic_trace_and_gradient(X, A, Q)
+    return _scalar(value), gradient
+
+
 def _matrix_power(A: Array, k: Array) -> Array:
     """Return A^k for exponents that are known only now, each in all its places at once."""
     exponents = np.unique(k)
@@ -257,6 +267,7 @@ UFUNCS: Mapping[str, Callable[..., Array]] = {
 PAIRS: Mapping[str, Callable[..., Sequence[Array]]] = {
     "softplus_and_sigmoid": softplus_and_sigmoid,
     "softplus_and_derivative": softplus_and_derivative,
+    "quadratic_trace_and_gradient": _quadratic_trace_and_gradient,
 }
 
 OPERATIONS: Mapping[str, Callable[..., Array]] = {
@@ -270,6 +281,7 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "trace": lambda A: _scalar(linalg.trace(A)),
     "trace_product": _trace_product,
     "quadratic_trace": _quadratic_trace,
+    "quadratic_trace_gradient": lambda X, A, Q: _quadratic_trace_and_gradient(X, A, Q)[1],
     "sum": _sum,
     "norm": _norm,
     "squared_norm": _squared_norm,

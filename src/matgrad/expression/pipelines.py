@@ -17,7 +17,6 @@ from matgrad._native import kernels
 from matgrad._native.memory import Memory
 from matgrad._native.pipeline import Pipeline
 from matgrad.expression.executor import Registers, Step, steps_of
-from matgrad.expression.fusions import Fusion, fused
 from matgrad.expression.plan import NoPlanError, Plan
 from matgrad.expression.program import Attribute, Instruction, Register
 from matgrad.expression.recipes import RECIPES, SUMS_WITH_PRODUCTS, sum_with_product
@@ -31,18 +30,17 @@ def pipelined(
     dtype: np.dtype[Any],
     numbers: Mapping[Register, Attribute],
     memory: Memory,
-    fusions: Sequence[Fusion] = (),
 ) -> list[Step]:
     """Return what runs instructions on registers, in as few steps as may be.
 
     They do what `executor.steps_of` does, but floating-point flags are lost. Results lie in
-    `memory`. Where a loop does that in less time, `fusions` take the place of their parts.
+    `memory`.
     """
     steps: list[Step] = []
     for has_recipe, group in groupby(instructions, lambda each: each.operation in RECIPES):
         part = list(group)
-        if has_recipe and len(part) > 1 and dtype.kind == "f":
-            steps.append(_Segment(part, dtype, numbers, memory, fusions))
+        if has_recipe and dtype.kind == "f":
+            steps.append(_Segment(part, dtype, numbers, memory))
         else:
             steps += steps_of(part, dtype, numbers)
     return steps
@@ -57,15 +55,11 @@ class _Segment:
         dtype: np.dtype[Any],
         numbers: Mapping[Register, Attribute],
         memory: Memory,
-        fusions: Sequence[Fusion],
     ) -> None:
         self.instructions = instructions
-        # What is planned first, then what is planned if there is no plan for that.
-        self.ways = [each for each in (fused(instructions, fusions), instructions) if each]
         self.dtype = dtype
         self.numbers = numbers
         self.memory = memory
-        self.fusions = fusions
         made = {register for each in instructions for register in each.results}
         read = {register for each in instructions for register in each.operands}
         last = {register for each in instructions for register in each.last_uses}
@@ -124,7 +118,7 @@ class _Segment:
         """Yield pipelines and, for what has no plan, steps; each runs before the next is made."""
         rest = self.instructions
         while rest:
-            shared = self.dtype, self.numbers, self.memory, self.fusions
+            shared = self.dtype, self.numbers, self.memory
             _, place = _Segment(rest, *shared).planned(registers)
             yield from pipelined(rest[:place], *shared)
             yield from steps_of(rest[place : place + 1], self.dtype, self.numbers)
@@ -132,23 +126,13 @@ class _Segment:
 
     def planned(self, registers: Registers) -> tuple[Pipeline | None, int]:
         """Return the pipeline, if all has a plan, and how many instructions at the start have."""
-        found: tuple[Pipeline | None, int] = None, 0
-        for way in self.ways:
-            found = self.planned_so(way, registers)
-            if found[0] is not None:
-                break
-        return found
-
-    def planned_so(
-        self, instructions: Sequence[Instruction], registers: Registers
-    ) -> tuple[Pipeline | None, int]:
         plan = Plan(self.dtype, kernels.get_num_threads, self.memory)
         if not all(plan.reads(register, registers[register]) for register in self.inputs):
             return None, 0
         place = 0
-        while place < len(instructions):
+        while place < len(self.instructions):
             try:
-                place += self.follow(plan, *instructions[place : place + 2])
+                place += self.follow(plan, *self.instructions[place : place + 2])
             except NoPlanError:
                 return None, place
         pipeline = plan.pipeline()

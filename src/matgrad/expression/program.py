@@ -3,36 +3,38 @@
 Every register holds a matrix for each point of the batch; a column vector is n x 1, a scalar 1 x 1.
 The first registers are the inputs. A program knows its sizes, not its batch.
 
-====================  =================  ==========================================================
-operation             operands           result
-====================  =================  ==========================================================
-number                                   1 x 1; attribute: the value
-identity                                 I; attribute: its size
-fill                                     a constant matrix; attributes: value, rows, columns
-transpose             A                  A'
-product               A, B               A B
-solve                 A, B               inv(A) B
-factorise             A                  one for each attribute: det, logdet, inverse, adjugate
-matrix_power          A, k               A^k, where k is 1 x 1
-negative              A                  -A
-add, subtract,        A, B               of elements; an operand with one row or one column is
-multiply, divide,                        repeated to the size of the other
-power
-exp, log, ...         A                  the elementwise functions of the language, and conj
-softplus_and_sigmoid  A                  two: a function and its derivative
-softplus_and_...      A, B               two: softplus(A .* B) and its derivative by B
-                                         (softplus_and_derivative)
-expm, sinm, cosm      A                  functions of a square matrix
-trace                 A                  tr A
-trace_product         A, B               tr(A B)
-quadratic_trace       X, A, Q            tr(X A X' Q)
-sum, norm1            A                  of all elements, or of their absolute values
-norm, squared_norm    A                  Frobenius
-diagonal              A                  the diagonal of A, a column
-diagonal_matrix       x                  the matrix with the diagonal x
-vec                   A                  the columns of A, stacked
-kron                  A, B               the Kronecker product
-====================  =================  ==========================================================
+============================  ========  ===================================================
+operation                     operands  result
+============================  ========  ===================================================
+number                                  1 x 1; attribute: the value
+identity                                I; attribute: its size
+fill                                    a constant matrix; attributes: value, rows, columns
+transpose                     A         A'
+product                       A, B      A B
+solve                         A, B      inv(A) B
+factorise                     A         one for each attribute: det, logdet, inverse,
+                                        adjugate
+matrix_power                  A, k      A^k, where k is 1 x 1
+negative                      A         -A
+add, subtract, multiply,      A, B      of elements; an operand with one row or one column
+divide, power                           is repeated to the size of the other
+exp, log, ...                 A         the elementwise functions of the language, and
+                                        conj
+softplus_and_sigmoid          A         two: a function and its derivative
+softplus_and_derivative       A, B      two: softplus(A .* B) and its derivative by B
+expm, sinm, cosm              A         functions of a square matrix
+trace                         A         tr A
+trace_product                 A, B      tr(A B)
+quadratic_trace               X, A, Q   tr(X A X' Q)
+quadratic_trace_gradient      X, A, Q   Q X A + Q' X A'
+quadratic_trace_and_gradient  X, A, Q   two: both of these
+sum, norm1                    A         of all elements, or of their absolute values
+norm, squared_norm            A         Frobenius
+diagonal                      A         the diagonal of A, a column
+diagonal_matrix               x         the matrix with the diagonal x
+vec                           A         the columns of A, stacked
+kron                          A, B      the Kronecker product
+============================  ========  ===================================================
 """
 
 from collections.abc import Iterable, Sequence

@@ -10,7 +10,6 @@ from typing import TypeAlias
 import numpy as np
 
 from matgrad._native import elementwise, kernels
-from matgrad.expression.fusions import QUADRATIC_TRACE
 from matgrad.expression.operands import Operand
 from matgrad.expression.operations import LARGEST_MULTIPLIED, SMALL, UFUNCS
 from matgrad.expression.plan import NoPlanError, Plan
@@ -121,14 +120,23 @@ def quadratic_trace(plan: Plan, x: Operand, a: Operand, q: Operand) -> None:
     plan.gufunc(kernels.quadratic_trace, (n, m), operands, _steps(x, a, q), work=work)
 
 
+def quadratic_trace_gradient(plan: Plan, x: Operand, a: Operand, q: Operand) -> None:
+    """Take the gradient of tr(X A X' Q) by the kernel, which gives its value, too."""
+    value = plan.unread(1, 1, [x, a, q])
+    _quadratic_trace_and_gradient(plan, x, a, q, value)
+
+
 def quadratic_trace_and_gradient(plan: Plan, x: Operand, a: Operand, q: Operand) -> None:
-    """Take both by the kernel, if that is faster than products one by one."""
+    """Take tr(X A X' Q) and its gradient by the kernel."""
+    value = plan.result(1, 1, [x, a, q])
+    _quadratic_trace_and_gradient(plan, x, a, q, value)
+
+
+def _quadratic_trace_and_gradient(
+    plan: Plan, x: Operand, a: Operand, q: Operand, value: Operand
+) -> None:
     n, m = x.rows, x.columns
-    in_order = all(each.flat_step() == plan.dtype.itemsize for each in (x, a, q))
-    fits = in_order and max(n, m) <= TILE
-    if not fits or not kernels.has_fast_quadratic_trace(n, m, plan.dtype.num):
-        raise NoPlanError
-    operands = [x, a, q, plan.result(1, 1, [x, a, q]), plan.result(n, m, [x, a, q])]
+    operands = [x, a, q, value, plan.result(n, m, [x, a, q])]
     steps = _steps(x, a, q, operands[-1])
     work = 4 * n * m * (n + m)
     plan.gufunc(kernels.quadratic_trace_and_gradient, (n, m), operands, steps, work=work)
@@ -221,7 +229,8 @@ RECIPES: Mapping[str, Recipe] = {
     "trace": trace,
     "trace_product": trace_product,
     "quadratic_trace": quadratic_trace,
-    QUADRATIC_TRACE: quadratic_trace_and_gradient,
+    "quadratic_trace_gradient": quadratic_trace_gradient,
+    "quadratic_trace_and_gradient": quadratic_trace_and_gradient,
     "sum": total,
     "squared_norm": squared_norm,
     "sign": sign,

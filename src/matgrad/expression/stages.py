@@ -25,9 +25,9 @@ import numpy as np
 
 from matgrad._native.memory import Memory
 from matgrad.expression.executor import VIEWS, Registers, Step
-from matgrad.expression.fusions import fusions_of
 from matgrad.expression.pipelines import pipelined
 from matgrad.expression.program import Instruction, Program, Register
+from matgrad.expression.quadratics import join_quadratic_traces
 
 # Operations that factorise a matrix.
 FACTORISATIONS = frozenset({"factorise", "solve"})
@@ -84,7 +84,6 @@ class Stages:
             for each in program.instructions
             if each.operation == "number"
         }
-        self.fusions = fusions_of(program)
         self._steps: dict[tuple[Level, Level], list[Step]] = {}
         self._tallies: dict[tuple[Level, Level], tuple[int, int, int]] = {}
 
@@ -93,7 +92,7 @@ class Stages:
         steps = self._steps.get((start, stop))
         if steps is None:
             instructions = self._between(start, stop)
-            steps = pipelined(instructions, self.dtype, self.numbers, self.memory, self.fusions)
+            steps = pipelined(instructions, self.dtype, self.numbers, self.memory)
             self._steps[start, stop] = steps
         for step in steps:
             step(registers)
@@ -119,23 +118,25 @@ class Stages:
         return any(each.operation in FACTORISATIONS for each in self.program.instructions)
 
     def makes_last(self, register: Register) -> bool:
-        """Return whether the gradient's stage sets a register to an array of its own."""
+        """Return whether the stage of gradients sets a register, to an array of its own."""
         return any(
             register in each.results and level is GRADIENT and each.operation not in VIEWS
             for each, level in zip(self.program.instructions, self.levels, strict=True)
         )
 
-    def _between(self, start: Level, stop: Level) -> list[Instruction]:
+    def _between(self, start: Level, stop: Level) -> Sequence[Instruction]:
         """Return the instructions of a stage; what later ones read has no last use in it."""
         leveled = list(zip(self.program.instructions, self.levels, strict=True))
         own = {r for each, level in leveled if start < level <= stop for r in each.results}
         later = {r for each, level in leveled if level > stop for r in each.operands}
         kept = later.union(self.program.outputs)
-        return [
-            replace(each, last_uses=tuple(own.intersection(each.last_uses) - kept))
-            for each, level in leveled
-            if start < level <= stop
-        ]
+        return join_quadratic_traces(
+            [
+                replace(each, last_uses=tuple(own.intersection(each.last_uses) - kept))
+                for each, level in leveled
+                if start < level <= stop
+            ]
+        )
 
 
 def _levels(

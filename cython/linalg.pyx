@@ -58,9 +58,9 @@ def get_num_threads():
     return thread_count()
 
 
-def has_fast_quadratic_trace(Py_ssize_t n, Py_ssize_t m, bint batched):
+def has_fast_quadratic_trace(Py_ssize_t n, Py_ssize_t m):
     """Return whether `quadratic_trace_and_gradient` of float64 takes less time than products do."""
-    return is_fast_quadratic(DOUBLES, n, m, batched)
+    return is_fast_quadratic(DOUBLES, n, m)
 
 
 cdef extern from "numpy/ufuncobject.h":

@@ -115,7 +115,7 @@ cdef class Memory:
         for i in range(axes):
             lengths[i] = shape[i]
             bytes *= lengths[i]
-        if bytes < SMALLEST:
+        if not (COUNTS_REFERENCES and SMALLEST <= bytes <= MOST):
             return cnp.PyArray_EMPTY(axes, lengths, dtype, 0)
         cdef cnp.ndarray block = self.free_block(bytes + ALIGNED)
         cdef uintptr_t first = <uintptr_t> cnp.PyArray_DATA(block)
@@ -171,8 +171,6 @@ cdef class Memory:
             if Py_REFCNT(held) == 1 and cnp.PyArray_NBYTES(<cnp.ndarray> held) == bytes:
                 return <cnp.ndarray> held
         block = cnp.PyArray_EMPTY(1, &bytes, cnp.NPY_UINT8, 0)
-        if bytes > MOST or not COUNTS_REFERENCES:
-            return block
         self.blocks.append(block)
         self.kept += bytes
         while self.kept > MOST or len(self.blocks) > BLOCKS:

@@ -132,17 +132,15 @@ cdef inline void quadratic_real(
         quadratic_by_vectors(like, args, dimensions, steps, gradient)
 
 
-cdef inline bint is_fast_quadratic(
-    lane like, Py_ssize_t n, Py_ssize_t m, bint batched
-) noexcept nogil:
+cdef inline bint is_fast_quadratic(lane like, Py_ssize_t n, Py_ssize_t m) noexcept nogil:
     """Whether value and gradient take less time than four products by matmul.pxd and their sum.
 
-    Tiles do. So do other small triples of a batch, one a lane, with AVX2 (0.5 to 0.8 of the time),
+    Tiles do. So do other small triples, one a lane, with AVX2 (0.5 to 0.8 of the time in a batch),
     unless the products are tiles themselves. Rows that are few and long suit products (1.2 times
     the time at 2 x 8).
     """
     return 2 * n > m and (fits_quadratic_tiles(like, n, m) or (
-        batched and sizeof(like) == 32 and 2 <= n <= 8 and 2 <= m <= 8 and m != width(like)))
+        sizeof(like) == 32 and 2 <= n <= 8 and 2 <= m <= 8 and m != width(like)))
 
 
 cdef inline void quadratic_by_tiles(

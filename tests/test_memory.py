@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matgrad import Oracle
-from matgrad._native.memory import Memory, same
+from matgrad._native.memory import Memory, all_finite, same
 
 DOUBLE = np.dtype(float).num
 LARGE = (100, 8, 8)
@@ -159,10 +159,20 @@ def test_a_transposed_constant_is_no_copy_where_it_is_the_left_factor() -> None:
     assert all(np.shares_memory(first, other) for other in others)
 
 
-@pytest.mark.parametrize("count", [100, 100_000])
-def test_large_arrays_and_constants_of_a_batch_begin_at_cache_lines(count: int) -> None:
-    shape = (count, 8, 8)
-    memory = Memory()
-    constant = Oracle("tr(A*X)", "X", A=np.ones(shape)).constants["A"]
-    for array in (memory.empty(shape, DOUBLE), memory.copy(np.ones(shape), shape), constant):
-        assert place(array) % 64 == 0
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_are_finite_or_one_is_not(dtype: Any) -> None:
+    largest = np.finfo(dtype).max
+    values = np.array([0, 1, -largest, largest, np.finfo(dtype).smallest_subnormal], dtype)
+    assert all_finite(values)
+    assert all_finite(values[:0])
+    for wrong in (np.nan, np.inf, -np.inf):
+        for k in range(len(values)):
+            spoilt = values.copy()
+            spoilt[k] = wrong
+            assert not all_finite(spoilt)
+            assert not all_finite(np.repeat(spoilt, 2)[::2])
+
+
+def test_only_real_numbers_are_asked_whether_they_are_finite() -> None:
+    with pytest.raises(TypeError, match="all_finite takes float32 and float64; got complex128"):
+        all_finite(np.ones(2, complex))

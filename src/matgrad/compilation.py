@@ -105,7 +105,7 @@ class Compilation:
         self.batch = np.broadcast_shapes(*batches)
         # Whether an x is its matrices, one behind the other, and so are gradients.
         self.is_direct = coordinates.is_plain and self.batch == batch
-        # Where each variable is in x; one alone is all of it.
+        # Where each variable is in x: one alone is all of it, without a slice.
         self.places = [
             (register, (..., place) if len(self.moving) > 1 else None, (*batch, *core))
             for register, (_, core, place) in zip(self.moving, coordinates.parts, strict=True)
@@ -171,7 +171,9 @@ class Compilation:
         """Return the gradient by x that registers hold, in memory of its own."""
         gradients: list[Array] = [registers[register] for register in self.gradients]
         # Gradients that all problems have in common have fewer entries.
-        if self.is_direct and sum(each.size for each in gradients) == self.entries:
+        if self.is_direct and (
+            not self.batch or sum(each.size for each in gradients) == self.entries
+        ):
             if len(gradients) > 1:
                 return self.memory.join(gradients, self.flat_shape)
             if not self.keeps_gradients:
@@ -234,9 +236,7 @@ def _laid_out(register: Any) -> Any:
     1000 matrices of size 8.
     """
     is_batch = isinstance(register, np.ndarray) and register.ndim > 2
-    if not is_batch or register.flags.c_contiguous:
-        return register
-    return Memory().copy(register, register.shape)
+    return np.ascontiguousarray(register) if is_batch else register
 
 
 def _given(name: str, constant: Any) -> Given:

@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matgrad._native.memory import Memory
 from matgrad.expression.binding import CORE_AXES, REAL, WEAK
 from matgrad.expression.nodes import Variable
 from matgrad.objective import Objective
@@ -90,11 +89,10 @@ def cores_of(objective: Objective, constants: Mapping[str, Any]) -> dict[str, tu
 
 
 def _copy(variable: Variable, value: ArrayLike) -> Any:
-    name, array = variable.name, np.asarray(value)
+    # In C order, so that no bit of a product depends on the order that they come in.
+    name, array = variable.name, np.array(value, order="C")
     check_real(name, array.dtype, "constants")
     is_batched = array.ndim > CORE_AXES[variable.declared]
-    # Aligned, so that no vector of a batch lies in two lines of the cache.
-    array = Memory().copy(array, array.shape) if is_batched else np.array(array, order="C")
     if not is_batched and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"Oracle needs finite constants; {name} holds NaN or inf")
     if not _is_as_declared(variable, array):

@@ -340,11 +340,13 @@ class Oracle:
         if point is None or not same(point.source, array) or point.compilation.order < self._order:
             compilation = self._compiled(array.shape, array.dtype)
             is_kept = level is not GRADIENT or compilation.keeps_gradients
-            point = start(array, compilation, is_kept=is_kept)
+            point = start(array, compilation, is_kept)
+        else:
+            is_kept = level is not GRADIENT or point.compilation.keeps_gradients
         before = point.level
         if before < level:
             point = advance(point, level, self._on_failure)
-            if level is not GRADIENT or point.compilation.keeps_gradients:
+            if is_kept:
                 self._last = point
             self._count(point.compilation, before, level)
         return point

@@ -52,13 +52,15 @@ class Point:
     failed: Any = None
 
 
-def start(x: Array, compilation: Compilation, *, is_kept: bool = True) -> Point:
+def start(x: Array, compilation: Compilation, is_kept: bool) -> Point:
     """Return a point of which nothing has been computed, at a copy of x unless it is not kept.
 
     An x in other than C order is copied all the same, so that the same is computed of it.
     """
-    is_usual = x.flags.c_contiguous and x.flags.aligned
-    source = x if is_usual and not is_kept else compilation.memory.copy(x, x.shape)
+    if is_kept or not (x.flags.c_contiguous and x.flags.aligned):
+        source = compilation.memory.copy(x, x.shape)
+    else:
+        source = x
     flat = source.reshape(compilation.flat_shape)
     if flat.dtype is not compilation.dtype:
         flat = flat.astype(compilation.dtype)
@@ -75,16 +77,20 @@ def advance(point: Point, level: Level, on_failure: OnFailure) -> Point:
     numpy.linalg.LinAlgError
         If x is outside the domain and `on_failure` is "raise".
     """
-    compilation, value, failed = point.compilation, point.value, point.failed
+    compilation = point.compilation
+    if point.level > CONSTANT:
+        registers, value, failed = point.registers.copy(), point.value, point.failed
+        point = Point(point.source, point.x, compilation, point.level, registers, value, failed)
     # A point of which nothing has been computed is nobody else's yet.
-    registers = point.registers if point.level == CONSTANT else point.registers.copy()
+    registers = point.registers
     silently(compilation.stages.run, registers, point.level, level)
     if point.level < VALUE:
         value = compilation.value_in(registers)
         failed = _failed(compilation, registers, value)
-        if failed is not False:
-            value = _replaced(value, failed, on_failure)
-    return Point(point.source, point.x, compilation, level, registers, value, failed)
+        point.value = value if failed is False else _replaced(value, failed, on_failure)
+        point.failed = failed
+    point.level = level
+    return point
 
 
 def gradient(point: Point) -> Array:

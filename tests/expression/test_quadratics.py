@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matgrad import Oracle, parse
+from matgrad import Oracle, jacobian, parse
 from matgrad._native import kernels
 from matgrad.calculus import derive
 from matgrad.expression import quadratics
@@ -60,7 +60,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     lower.cache_clear()
 
 
-def is_small(n: int, m: int, batched: bool) -> bool:
+def is_small(n: int, m: int) -> bool:
     return max(n, m) <= 8
 
 
@@ -99,9 +99,25 @@ def test_other_traces_are_left_alone(text: str) -> None:
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("others", [("Q*X*A",), ("tr(Q*X*A*C')",), ("X*A + Q*X*A",)])
-def test_products_that_others_read_are_left_alone(others: tuple[str, ...]) -> None:
+def test_products_that_others_read_are_computed_besides(others: tuple[str, ...]) -> None:
     gradient = str(derive("tr(X*A*X'*Q)", "X").result)
-    assert program("tr(X*A*X'*Q)", gradient, *others).count(GRADIENT) == 0
+    whole = program("tr(X*A*X'*Q)", gradient, *others)
+    assert whole.count(VALUE) == whole.count(GRADIENT) == 1
+    assert whole.count("product") == 2
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("text", ["tr(Z)*tr(Y*B'*Y'*A')", "norm(Z)^2*tr(Y*B'*Y'*B')"])
+def test_a_trace_that_is_there_already_may_be_there_twice(text: str) -> None:
+    rng = np.random.default_rng(0)
+    A, B, Z, Y = rng.normal(size=(4, 3, 3))
+    given: Any = {name: {"A": A, "B": B}[name] for name in "AB" if name in text}
+    oracle = Oracle(text, ["Z", "Y"], **given)
+    x = oracle.pack(Z=Z, Y=Y)
+    value, gradient = oracle.value_and_gradient(x)
+    wanted = jacobian(lambda each: np.asarray(oracle.value(each)), x, ndim=1)
+    np.testing.assert_allclose(gradient, wanted, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(value, oracle.value(1 * x))
 
 
 @pytest.mark.usefixtures("always")
@@ -165,11 +181,35 @@ def test_bits_depend_neither_on_layout_nor_on_what_was_asked_before(
         np.testing.assert_array_equal(oracle.value(x), wanted[0])
 
 
+@pytest.mark.parametrize("text", ["tr(X*A*X'*Q)^2", "exp(tr(X*A*X'*Q)/100)"])
+@pytest.mark.parametrize("n", [5, 8])
+def test_hessian_products_change_no_bit(text: str, n: int) -> None:
+    rng = np.random.default_rng(3)
+    X, A, Q = rng.normal(size=(3, 20, n, n))
+    first, second = (Oracle(text, "X", A=A, Q=Q) for _ in range(2))
+    second.prepare()
+    wanted, found = first.value_and_gradient(X), second.value_and_gradient(X)
+    np.testing.assert_array_equal(found[0], wanted[0])
+    np.testing.assert_array_equal(found[1], wanted[1])
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (5, 2), (8, 8), (9, 9)])
+def test_a_problem_alone_has_the_bits_that_it_has_in_a_batch(shape: tuple[int, int]) -> None:
+    n, m = shape
+    rng = np.random.default_rng(4)
+    X, A, Q = (rng.normal(size=s) for s in ((5, n, m), (m, m), (n, n)))
+    value, gradient = Oracle("tr(X*A*X'*Q)", "X", A=A, Q=Q).value_and_gradient(X)
+    for part in (slice(4, 5), slice(3, 5)):
+        found = Oracle("tr(X*A*X'*Q)", "X", A=A, Q=Q).value_and_gradient(X[part])
+        np.testing.assert_array_equal(found[0], value[part])
+        np.testing.assert_array_equal(found[1], gradient[part])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(2, 2), (4, 3), (8, 8), (7, 5)])
 def test_an_oracle_has_the_bits_of_the_kernel(shape: tuple[int, int], dtype: Any) -> None:
     n, m = shape
-    if not kernels.has_fast_quadratic_trace(n, m, True):
+    if not kernels.has_fast_quadratic_trace(n, m):
         return
     rng = np.random.default_rng(1)
     X, A, Q = (rng.normal(size=(50, *s)).astype(dtype) for s in ((n, m), (m, m), (n, n)))

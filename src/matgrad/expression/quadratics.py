@@ -3,7 +3,8 @@
 Four products, a sum and a trace compute both. The kernel, which keeps all products in registers,
 takes 0.5 to 0.8 of their time. So the value becomes a `quadratic_trace` and the gradient a
 `quadratic_trace_gradient`: two instructions, since an optimizer may ask for them apart. Where they
-run together, they are one, `quadratic_trace_and_gradient`. No bit depends on that.
+run together, they are one, `quadratic_trace_and_gradient`, which has the same bits. If others
+read the products, these are computed besides: bits shall not depend on what others ask for.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -33,31 +34,43 @@ def take_quadratic_traces(program: Program, inputs: Sequence[Extent]) -> Program
 
 
 def join_quadratic_traces(instructions: Sequence[Instruction]) -> Sequence[Instruction]:
-    """Return instructions that run together, values and gradients of the same as one."""
-    values, gradients = (
-        {each.operands: each.results for each in instructions if each.operation == operation}
-        for operation in (VALUE, GRADIENT)
-    )
-    pairs = values.keys() & gradients.keys()
-    if not pairs:
+    """Return instructions that run together, a value and a gradient of the same as one.
+
+    The same may be there several times, since the builder, too, emits `quadratic_trace`.
+    """
+    values, gradients = _firsts(instructions, VALUE), _firsts(instructions, GRADIENT)
+    joined: dict[Register, Instruction | None] = {}
+    for operands in values.keys() & gradients.keys():
+        first, second = sorted(
+            (values[operands], gradients[operands]), key=lambda each: instructions.index(each)
+        )
+        results = values[operands].results + gradients[operands].results
+        joined[first.results[0]] = Instruction(BOTH, operands, results)
+        joined[second.results[0]] = None
+    if not joined:
         return instructions
-    joined: list[Instruction] = []
+    kept = (joined.get(each.results[0], each) for each in instructions)
+    return _let_go([each for each in kept if each is not None], instructions)
+
+
+def _firsts(
+    instructions: Iterable[Instruction], operation: str
+) -> dict[tuple[Register, ...], Instruction]:
+    """Return the first instruction of an operation for each of its operands."""
+    found: dict[tuple[Register, ...], Instruction] = {}
     for each in instructions:
-        if each.operation not in (VALUE, GRADIENT) or each.operands not in pairs:
-            joined.append(each)
-        elif all(each.operands != other.operands for other in joined if other.operation == BOTH):
-            results = values[each.operands] + gradients[each.operands]
-            joined.append(Instruction(BOTH, each.operands, results))
-    return _with_last_uses(joined, instructions)
+        if each.operation == operation:
+            found.setdefault(each.operands, each)
+    return found
 
 
-def _with_last_uses(
-    instructions: Iterable[Instruction], before: Iterable[Instruction]
+def _let_go(
+    instructions: Sequence[Instruction], before: Iterable[Instruction]
 ) -> list[Instruction]:
-    """Return instructions in which what was let go before is let go at its last use."""
+    """Return instructions after whose last use of it a register is let go, if it was before."""
     dying = {register for each in before for register in each.last_uses}
     found: list[Instruction] = []
-    for each in reversed(list(instructions)):
+    for each in reversed(instructions):
         last_uses = tuple(dying.intersection((*each.operands, *each.results)))
         dying.difference_update(last_uses)
         found.insert(0, replace(each, last_uses=last_uses))
@@ -65,12 +78,11 @@ def _with_last_uses(
 
 
 class _Sandwich(NamedTuple):
-    """The product L X R, one of whose products is another register."""
+    """The product L X R."""
 
     left: Register
     middle: Register
     right: Register
-    inner: Register
 
 
 class _Search:
@@ -93,15 +105,10 @@ class _Search:
         for total, trace in product(sums, traces):
             for one, other in product(*map(self.sandwiches, total.operands)):
                 if self.is_gradient(one, other) and self.is_inner(trace, one.middle, total):
-                    Q, X, A, _ = one if one.left not in self.transposes else other
-                    inner = {*total.operands, one.inner, other.inner}
-                    inner |= {r for r in trace.operands if self.transposes.get(r) in inner}
+                    Q, X, A = one if one.left not in self.transposes else other
                     value, gradient = trace.results[0], total.results[0]
-                    if (
-                        self.is_fast(X, A, Q)
-                        and self.are_made((A, Q), before={value, gradient})
-                        and self.are_read_by(inner, inner | {value, gradient})
-                    ):
+                    is_made = self.are_made((A, Q), before={value, gradient})
+                    if is_made and self.is_fast(A, Q):
                         yield value, gradient, (X, A, Q)
 
     def sandwiches(self, register: Register) -> Iterator[_Sandwich]:
@@ -110,10 +117,10 @@ class _Search:
             case Instruction("product", (a, b)):
                 match self.made.get(a):
                     case Instruction("product", (left, middle)):
-                        yield _Sandwich(left, middle, b, a)
+                        yield _Sandwich(left, middle, b)
                 match self.made.get(b):
                     case Instruction("product", (middle, right)):
-                        yield _Sandwich(a, middle, right, b)
+                        yield _Sandwich(a, middle, right)
 
     def is_gradient(self, one: _Sandwich, other: _Sandwich) -> bool:
         """Return whether two products are Q X A and Q'X A'."""
@@ -136,19 +143,17 @@ class _Search:
         """Return whether one is the other, transposed."""
         return self.transposes.get(a) == b or self.transposes.get(b) == a
 
-    def is_fast(self, X: Register, A: Register, Q: Register) -> bool:
-        """Return whether the kernel takes less time, if A and Q are inputs, whose sizes show it."""
-        extents = [self.extent(register) for register in (A, Q, X)]
-        if extents[0] is None or extents[1] is None:
-            return False
-        batched = any(each.batched for each in extents if each is not None)
-        m, n = extents[0].rows, extents[1].rows
-        return kernels.has_fast_quadratic_trace(n, m, batched)
+    def is_fast(self, A: Register, Q: Register) -> bool:
+        """Return whether the kernel takes less time; not where A or Q is computed.
 
-    def extent(self, register: Register) -> Extent | None:
-        """Return the extent of an input, that of a square one also if it is transposed."""
-        source = self.transposes.get(register, register)
-        return self.inputs[source] if source < len(self.inputs) else None
+        Only the sizes of inputs are known here. Whether there is a batch is not asked: a problem
+        shall have the same bits alone.
+        """
+        sources = [self.transposes.get(register, register) for register in (Q, A)]
+        if max(sources) >= len(self.inputs):
+            return False
+        n, m = (self.inputs[source].rows for source in sources)
+        return kernels.has_fast_quadratic_trace(n, m)
 
     def are_made(self, registers: Collection[Register], before: set[Register]) -> bool:
         """Return whether registers are there before the first of others is."""
@@ -158,11 +163,3 @@ class _Search:
                 return there.issuperset(registers)
             there.update(each.results)
         return False
-
-    def are_read_by(self, registers: set[Register], results: set[Register]) -> bool:
-        """Return whether only instructions with these results read registers."""
-        return registers.isdisjoint(self.program.outputs) and all(
-            each.results[0] in results
-            for each in self.program.instructions
-            if not registers.isdisjoint(each.operands)
-        )

@@ -3,9 +3,9 @@
  *
  * G = QXA + (A X'Q)', where a factor on the left may be transposed, since its entries are broadcast one by
  * one, and one transposition in registers does for the right of the second term. The value is the inner
- * product of X with QXA, with or without gradient. All steps are known when it is compiled:
- * addresses are constants, and sums of a product are the rows of the next. So 256 multiply-adds of vectors
- * take 77 ns at 8 x 8 in double precision, where their peak is 71 (Zen 4).
+ * product of X with QXA, with or without gradient. All steps are known when it is compiled: addresses are
+ * constants, and sums of a product are the rows of the next. So 256 multiply-adds of vectors take 77 ns at
+ * 8 x 8 in double precision, where their peak is 71 (Zen 4).
  *
  * Share of the time of one triple a lane, or of one at a time along rows: 0.5 at n = m = 2 to 4, 0.7 at 5 to
  * 8, 0.4 to 0.6 for the value alone. Rejected: XA' by collected rows of A', products in loops of a length

@@ -45,7 +45,7 @@ GIVEN = {
 }
 
 
-def large(text: str, batch: tuple[int, ...] = (LARGE,)) -> tuple[Oracle, NDArray[Any]]:
+def large(text: str, batch: tuple[int, ...] = (LARGE,)) -> tuple[Oracle, Array]:
     """Return an oracle of a batch with a large gradient, and an x."""
     rng = np.random.default_rng(0)
     constants: Any = {
@@ -116,6 +116,41 @@ def test_a_large_gradient_of_one_problem_and_a_test_for_definiteness_are_not_rep
         one.gradient(x)
         many.gradient(S)
     assert one.counts.gradients == many.counts.gradients == many.counts.tests == 1
+
+
+def test_what_is_large_is_measured_in_the_dtype_of_the_gradient() -> None:
+    x = np.ones((LARGE, 2), np.int8)
+    for dtype, count in ((np.float64, 3), (np.float32, 1)):
+        oracle = Oracle("norm(x - a)^2", "x", a=np.ones(2, dtype))
+        part = x if dtype is np.float64 else x[: LARGE // 2].astype(dtype)
+        for _ in range(3):
+            oracle.gradient(part)
+        assert oracle.counts.gradients == count
+
+
+def test_large_gradients_by_several_variables_are_the_callers_own() -> None:
+    rng = np.random.default_rng(0)
+    oracle = Oracle("norm(A - U*V')^2", ("U", "V"), A=rng.normal(size=(LARGE, 3, 3)))
+    x = rng.normal(size=(LARGE, 12))
+    oracle.pack(U=np.ones((3, 2)), V=np.ones((3, 2)))
+    wanted = oracle.gradient(x).copy()
+    for _ in range(2):
+        gradient = oracle.gradient(x)
+        np.testing.assert_array_equal(gradient, wanted)
+        gradient[...] = np.nan
+
+
+@pytest.mark.parametrize("text", ["tr(X*A*X'*Q)", "norm(X - A)^2"])
+def test_how_a_large_x_lies_in_memory_changes_no_bit(text: str) -> None:
+    oracle, X = large(text)
+    value, gradient = oracle.value_and_gradient(X)
+    misaligned = np.empty(X.nbytes + 1, np.uint8)[1:].view(X.dtype).reshape(X.shape)
+    misaligned[...] = X
+    others = (np.repeat(X, 2, axis=-1)[..., ::2], misaligned, X.astype(X.dtype.newbyteorder()))
+    for other in (X.mT.copy().mT, *others):
+        found = large(text)[0].value_and_gradient(other)
+        np.testing.assert_array_equal(found[0], value)
+        np.testing.assert_array_equal(found[1], gradient)
 
 
 def test_large_gradients_of_threads_are_their_own() -> None:

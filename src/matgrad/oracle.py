@@ -338,15 +338,11 @@ class Oracle:
             self._order = 2
         point = self._last
         if point is None or not same(point.source, array) or point.compilation.order < self._order:
-            compilation = self._compiled(array.shape, array.dtype)
-            is_kept = level is not GRADIENT or compilation.keeps_gradients
-            point = start(array, compilation, is_kept)
-        else:
-            is_kept = level is not GRADIENT or point.compilation.keeps_gradients
+            point = start(array, self._compiled(array.shape, array.dtype), level)
         before = point.level
         if before < level:
             point = advance(point, level, self._on_failure)
-            if is_kept:
+            if point.compilation.keeps(level):
                 self._last = point
             self._count(point.compilation, before, level)
         return point

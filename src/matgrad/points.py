@@ -52,12 +52,13 @@ class Point:
     failed: Any = None
 
 
-def start(x: Array, compilation: Compilation, is_kept: bool) -> Point:
-    """Return a point of which nothing has been computed, at a copy of x unless it is not kept.
+def start(x: Array, compilation: Compilation, level: Level) -> Point:
+    """Return a point of which nothing has been computed, and which will be up to a level.
 
-    An x in other than C order is copied all the same, so that the same is computed of it.
+    It is at a copy of x if it is kept. An x in other than C order is copied all the same, so that
+    the same is computed of it.
     """
-    if is_kept or not (x.flags.c_contiguous and x.flags.aligned):
+    if compilation.keeps(level) or not (x.flags.c_contiguous and x.flags.aligned):
         source = compilation.memory.copy(x, x.shape)
     else:
         source = x

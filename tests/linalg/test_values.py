@@ -122,6 +122,7 @@ def test_quadratic_trace_and_its_gradient(
     assert_close(kernels.quadratic_trace(*arguments), value, value_bound)
     got_value, got_gradient = kernels.quadratic_trace_and_gradient(*arguments)
     assert_close(got_value, value, value_bound)
+    np.testing.assert_array_equal(got_value, kernels.quadratic_trace(*arguments))
     assert_close(got_gradient, gradient, rounding * (Q.mT @ X @ A.mT + Q @ X @ A))
 
 
